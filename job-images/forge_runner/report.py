@@ -1,0 +1,23 @@
+"""How a kind of work speaks to the shell that runs it: progress and log lines while it works, two failures at its end."""
+
+from typing import Protocol
+
+
+class Report(Protocol):
+    """Where a kind tells what it does. Both methods may be called from any thread and are cheap: the shell limits their rate."""
+
+    def progress(self, stage: str, percent: float, message: str = "") -> None:
+        """`percent` (0-100) of the whole attempt, from work that is done and never from a clock (ADR-006)."""
+        ...
+
+    def log(self, line: str) -> None:
+        """One line, without its line break, for the job's log."""
+        ...
+
+
+class Permanent(Exception):  # noqa: N818 - read in a sentence: raise Permanent("...")
+    """Another attempt can't help. The message is one sentence a person can act on, and never holds a credential."""
+
+
+class Transient(Exception):  # noqa: N818
+    """The network or a server failed; another attempt may help. The message is held to the same rule."""
