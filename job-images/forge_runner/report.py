@@ -1,10 +1,10 @@
-"""How a kind of work speaks to the shell that runs it: progress and log lines while it works, two failures at its end."""
+"""How a kind of work speaks to the shell that runs it: progress and log lines, and two failures."""
 
 from typing import Protocol
 
 
 class Report(Protocol):
-    """Where a kind tells what it does. Both methods may be called from any thread and are cheap: the shell limits their rate."""
+    """Where a kind tells what it does. Both methods are cheap and thread-safe; the shell limits their rate."""
 
     def progress(self, stage: str, percent: float, message: str = "") -> None:
         """`percent` (0-100) of the whole attempt, from work that is done and never from a clock (ADR-006)."""

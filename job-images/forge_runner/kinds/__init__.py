@@ -16,7 +16,7 @@ from forge_runner.report import Report
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file of the result; `name` matches forge_core.attempts.ARTIFACT_NAME, `body` is at most MAX_ARTIFACT_BYTES."""
+    """One file of the result; name and size keep to forge_core.attempts (ARTIFACT_NAME, MAX_ARTIFACT_BYTES)."""
 
     name: str
     content_type: str
