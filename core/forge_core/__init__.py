@@ -1,0 +1,1 @@
+"""The contract between the programs: names, resources, messages and three adapters (cluster, history, progress)."""

@@ -1,0 +1,69 @@
+"""What the operator hands to a runner, as JSON in one environment variable. It never holds a secret."""
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_BYTES: Final = 32 * 1024
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Backoff(_Model):
+    """The pause before attempt n+1: `delay` seconds, doubled each time when exponential, never over `max_delay`."""
+
+    type: Literal["exponential", "fixed", "none"] = "none"
+    delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    max_delay: Annotated[float, Field(ge=0, le=3600)] = 3600.0
+
+    def pause_after(self, failed: int) -> float:
+        """Seconds to wait after the `failed`-th failed attempt (1 is the first), ADR-006."""
+        if self.type == "none":
+            return 0.0
+        factor = 2 ** min(failed - 1, 30) if self.type == "exponential" else 1
+        return min(self.delay * factor, self.max_delay)
+
+    def total(self, attempts: int) -> float:
+        """Seconds of all the pauses between `attempts` attempts."""
+        return sum(self.pause_after(failed) for failed in range(1, attempts))
+
+
+class Repository(_Model):
+    """Where the code is."""
+
+    url: Annotated[str, Field(max_length=2048)]
+    ref: Annotated[str, Field(max_length=255)] = ""
+    has_credentials: bool = False
+
+
+class Assignment(_Model):
+    """One job, as its runner sees it."""
+
+    uid: Annotated[str, Field(max_length=64)]
+    """The AnalysisJob's UID: the job's identity in Redis and in the internal API."""
+    name: Annotated[str, Field(max_length=253)]
+    tenant: Annotated[str, Field(max_length=63)]
+    queue: Annotated[str, Field(max_length=63)]
+    kind: Annotated[str, Field(max_length=63)]
+    """The queue's `jobType`: which kind of work."""
+    attempts: Annotated[int, Field(ge=1, le=100)]
+    backoff: Backoff = Backoff()
+    timeout: Annotated[float, Field(gt=0, le=86400)]
+    """Seconds of one attempt."""
+    repository: Repository | None = None
+    config: dict[str, Any] = {}
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts that the chart allows although their address is not public."""
+
+    @classmethod
+    def decode(cls, text: str) -> Self:
+        """Read the variable. Raises ValueError (pydantic's ValidationError) with what is wrong."""
+        if len(text.encode()) > MAX_BYTES:
+            raise ValueError(f"assignment is over {MAX_BYTES} bytes")
+        return cls.model_validate_json(text)
+
+    def encode(self) -> str:
+        """The text of the variable."""
+        return self.model_dump_json()

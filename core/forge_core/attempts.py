@@ -1,0 +1,65 @@
+"""The internal API between runner and API server: claiming an attempt, storing artefacts, committing the outcome.
+
+    POST /internal/v1/attempts                              ClaimRequest  -> 200 Claim | 409 problem `exhausted`
+    PUT  /internal/v1/attempts/{attempt}/artifacts/{name}   bytes, Content-Type, Content-Digest (RFC 9530) -> 204
+    PUT  /internal/v1/attempts/{attempt}/outcome            Outcome       -> 204
+
+Each call carries `Authorization: Bearer <projected ServiceAccount token, audience forge-api>`, from which alone the API
+knows the pod, its Job and its AnalysisJob. Each call may be repeated: the same call has the same effect once. Answers:
+401 the token is no good; 409 with `code` `fenced` (another attempt has been claimed since, or the job is over): stop
+without a word; 413 too large; 422 malformed; 503 the API, PostgreSQL or the Kubernetes API is away: try again.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from forge_core.exits import FailureClass
+
+INTERNAL_PREFIX: Final = "/internal/v1"
+MAX_ARTIFACT_BYTES: Final = 64 * 1024 * 1024
+MAX_ARTIFACTS: Final = 16
+MAX_SUMMARY_BYTES: Final = 256 * 1024
+ARTIFACT_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+MAX_REFUNDS: Final = 10
+"""Disruptions that are refunded to one job; further ones are charged."""
+
+EXHAUSTED: Final = "exhausted"
+FENCED: Final = "fenced"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClaimRequest(_Model):
+    """`number_in_pod` counts this pod's attempts from 1; repeating a number repeats its answer."""
+
+    number_in_pod: Annotated[int, Field(ge=1, le=100)]
+
+
+class Claim(_Model):
+    """The attempt's number in the whole job (1 is the first) and the budget it was taken from."""
+
+    attempt: Annotated[int, Field(ge=1)]
+    attempts: Annotated[int, Field(ge=1)]
+
+
+class ArtifactReference(_Model):
+    """An artefact stored before by this attempt; the outcome is refused (422) when it isn't there with this digest."""
+
+    name: Annotated[str, Field(pattern=ARTIFACT_NAME)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0, le=MAX_ARTIFACT_BYTES)]
+    """Bytes before compression."""
+
+
+class Outcome(_Model):
+    """How an attempt ended. A success is provisional until its job is Completed."""
+
+    status: Literal["succeeded", "failed"]
+    summary: dict[str, Any] = {}
+    artifacts: Annotated[tuple[ArtifactReference, ...], Field(max_length=MAX_ARTIFACTS)] = ()
+    failure_class: FailureClass | None = None
+    message: Annotated[str, Field(max_length=1024)] = ""
+    stage: Annotated[str, Field(max_length=63)] = ""

@@ -1,0 +1,169 @@
+"""The tables. Times are `timestamptz`; identities are UUIDs made by whoever writes first."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Types shared by all tables."""
+
+    type_annotation_map = {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, str: Text}  # noqa: RUF012
+
+
+class RepositoryRow(Base):
+    """A repository that a tenant registered; `POST /analyses` names it by id."""
+
+    __tablename__ = "repositories"
+    __table_args__ = (UniqueConstraint("tenant", "url"), Index("repositories_page", "tenant", "created_at", "id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(63))
+    url: Mapped[str]
+    ref: Mapped[str] = mapped_column(default="")
+    name: Mapped[str] = mapped_column(default="")
+    credentials_secret: Mapped[str] = mapped_column(default="")
+    """Name of a Secret in the tenant's namespace; "" for a public repository."""
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class JobRow(Base):
+    """One job, however it was submitted.
+
+    A job submitted through the API has `submitted` true and lives here before its AnalysisJob does (`resource_uid` is
+    null until then); one applied by kubectl gets its row from the recorder, with its UID as id.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("resource_uid"),
+        CheckConstraint(
+            "phase in ('Queued','Running','Cancelling','Completed','Failed','Cancelled')", name="phase_known"
+        ),
+        Index("jobs_page", "tenant", "created_at", "id"),
+        Index("jobs_open", "phase", postgresql_where="phase in ('Queued','Running','Cancelling')"),
+        Index("jobs_unsent", "created_at", postgresql_where="submitted and resource_uid is null"),
+        Index("jobs_starts", "queue", "admitted_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    resource_uid: Mapped[UUID | None]
+    resource_version: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Of the status last recorded; an older one never overwrites a newer."""
+    tenant: Mapped[str] = mapped_column(String(63))
+    namespace: Mapped[str] = mapped_column(String(63))
+    name: Mapped[str] = mapped_column(String(253))
+    queue: Mapped[str] = mapped_column(String(63))
+    submitted: Mapped[bool] = mapped_column(default=False)
+    repository_id: Mapped[str] = mapped_column(default="")
+    requested_by: Mapped[str] = mapped_column(default="")
+    spec: Mapped[dict[str, Any]]
+    """`spec` of the AnalysisJob."""
+    priority: Mapped[int]
+    phase: Mapped[str] = mapped_column(String(16))
+    stage: Mapped[str] = mapped_column(default="")
+    progress: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    message: Mapped[str] = mapped_column(default="")
+    reason: Mapped[str] = mapped_column(String(63), default="")
+    failure_class: Mapped[str] = mapped_column(String(32), default="")
+    summary: Mapped[dict[str, Any] | None]
+    """The result's summary; provisional until the phase is Completed."""
+    created_at: Mapped[datetime]
+    queued_at: Mapped[datetime | None]
+    admitted_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    """The decision: of a cancelled job when it was cancelled, not when its last pod was gone."""
+    cancelled_by: Mapped[str] = mapped_column(default="")
+    last_pod_ended_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    """When the AnalysisJob was seen to be gone from the cluster."""
+
+
+class AttemptRow(Base):
+    """One claimed attempt: a draw on the job's budget."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (UniqueConstraint("pod_uid", "number_in_pod"),)
+
+    job_uid: Mapped[UUID] = mapped_column(primary_key=True)
+    """The AnalysisJob's UID. Not a foreign key: a runner may claim before the recorder has written the row."""
+    number: Mapped[int] = mapped_column(primary_key=True)
+    """In the whole job, refunded attempts included, so that it never repeats."""
+    pod_uid: Mapped[UUID]
+    pod_name: Mapped[str] = mapped_column(String(253))
+    number_in_pod: Mapped[int]
+    claimed_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str] = mapped_column(String(16), default="")
+    """"" while it runs, else `succeeded` or `failed`."""
+    failure_class: Mapped[str] = mapped_column(String(32), default="")
+    message: Mapped[str] = mapped_column(default="")
+    stage: Mapped[str] = mapped_column(default="")
+    summary: Mapped[dict[str, Any] | None]
+    refunded: Mapped[bool] = mapped_column(default=False)
+    """Ended by a disruption, and not charged."""
+
+
+class RefundRow(Base):
+    """A pod that a disruption ended: its attempts aren't charged. Written by whoever sees the condition first."""
+
+    __tablename__ = "refunds"
+
+    pod_uid: Mapped[UUID] = mapped_column(primary_key=True)
+    job_uid: Mapped[UUID] = mapped_column(index=True)
+    reason: Mapped[str] = mapped_column(String(63))
+    at: Mapped[datetime]
+
+
+class ArtifactRow(Base):
+    """One artefact of an attempt; shown only once the attempt has succeeded and its job is Completed."""
+
+    __tablename__ = "artifacts"
+
+    job_uid: Mapped[UUID] = mapped_column(primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    content_type: Mapped[str] = mapped_column(String(127))
+    size: Mapped[int] = mapped_column(BigInteger)
+    """Bytes before compression."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Of the bytes before compression."""
+    gzipped: Mapped[bool]
+    body: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    stored_at: Mapped[datetime]
+
+
+class OutboxRow(Base):
+    """A CloudEvent, written in the transaction of the terminal row and published afterwards."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("job_id", "type"),
+        Index("outbox_unpublished", "created_at", postgresql_where="published_at is null"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    tenant: Mapped[str] = mapped_column(String(63))
+    type: Mapped[str] = mapped_column(String(63))
+    """`analysis.completed`, `analysis.failed`, ..."""
+    event: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    published_at: Mapped[datetime | None]

@@ -1,0 +1,84 @@
+"""What runners and the operator say through Redis, and what a pod's termination message says.
+
+Every decoder here takes bytes that a hostile pod may have written: sizes are bounded before parsing, unknown fields
+are ignored, and a payload that does not fit raises `BadMessage`, which readers count and pass over.
+"""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from forge_core.exits import FailureClass
+from forge_core.resource import Phase
+
+MAX_MESSAGE_BYTES: Final = 8 * 1024
+MAX_LINE: Final = 2000
+"""Characters kept of one log line."""
+
+
+class BadMessage(ValueError):
+    """A payload that is too large or does not have the form of a message."""
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def encode(self) -> str:
+        """JSON for the wire."""
+        return self.model_dump_json()
+
+
+class ProgressMessage(_Message):
+    """A running job's progress: a percentage that comes from work done, never from a clock (ADR-006)."""
+
+    type: Literal["progress"] = "progress"
+    uid: Annotated[str, Field(max_length=64)]
+    attempt: Annotated[int, Field(ge=0, le=1000)]
+    stage: Annotated[str, Field(max_length=63)]
+    percent: Annotated[float, Field(ge=0, le=100)]
+    message: Annotated[str, Field(max_length=500)] = ""
+    at: datetime
+
+
+class TerminalMessage(_Message):
+    """A job's end, published by the operator once the terminal phase is written."""
+
+    type: Literal["terminal"] = "terminal"
+    uid: Annotated[str, Field(max_length=64)]
+    phase: Phase
+    message: Annotated[str, Field(max_length=1024)] = ""
+    at: datetime
+
+
+Message = Annotated[ProgressMessage | TerminalMessage, Field(discriminator="type")]
+_MESSAGE: TypeAdapter[ProgressMessage | TerminalMessage] = TypeAdapter(Message)
+
+
+def decode_message(payload: str | bytes) -> ProgressMessage | TerminalMessage:
+    """Read one entry of a progress stream. Raises BadMessage."""
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise BadMessage(f"message of {len(payload)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+    try:
+        return _MESSAGE.validate_json(payload)
+    except ValidationError as error:
+        raise BadMessage(f"not a progress message: {error.errors(include_input=False)[0]['msg']}") from None
+
+
+class Termination(_Message):
+    """The runner's last words, in /dev/termination-log: the operator reads them from the pod's status."""
+
+    attempt: Annotated[int, Field(ge=0, le=1000)] = 0
+    failure_class: FailureClass | None = None
+    message: Annotated[str, Field(max_length=1024)] = ""
+    stage: Annotated[str, Field(max_length=63)] = ""
+
+    @classmethod
+    def decode(cls, text: str) -> Self | None:
+        """The words, or None when the runner left none that can be read (killed, or not ours)."""
+        if not text or len(text) > 4096:
+            return None
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return None

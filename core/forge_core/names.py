@@ -1,0 +1,112 @@
+"""Every label, key, environment variable, stream and path that two programs share is spelled here, once.
+
+Names derived from other names are deterministic: whoever derives one twice gets the same one, so a second create
+is harmless.
+"""
+
+import hashlib
+from typing import Final
+
+# --- the API group -----------------------------------------------------------------------------------------------
+GROUP: Final = "forge-factory.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+ANALYSIS_JOBS: Final = "analysisjobs"
+ANALYSIS_JOB_KIND: Final = "AnalysisJob"
+JOB_QUEUES: Final = "jobqueues"
+JOB_QUEUE_KIND: Final = "JobQueue"
+
+# --- labels and annotations --------------------------------------------------------------------------------------
+TENANT_LABEL: Final = f"{GROUP}/tenant"
+"""On a namespace: the tenant that owns it. On Jobs and pods: the tenant they work for."""
+QUEUE_LABEL: Final = f"{GROUP}/queue"
+JOB_LABEL: Final = f"{GROUP}/analysisjob"
+"""On Jobs and pods: the AnalysisJob's name, cut to a label's 63 characters."""
+JOB_UID_LABEL: Final = f"{GROUP}/analysisjob-uid"
+"""On Jobs and pods: the AnalysisJob's UID. Selecting on its presence selects all that is ours."""
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+RUNNER_COMPONENT: Final = "runner"
+ANALYSIS_ID_ANNOTATION: Final = f"{GROUP}/analysis-id"
+"""On an AnalysisJob that the API submitted: the id of its history row (also its name)."""
+ATTEMPTS_ANNOTATION: Final = f"{GROUP}/attempts"
+"""On a Job: the whole budget of attempts, first ones included (a whole number)."""
+RUNNER_CONTAINER: Final = "runner"
+
+# --- fixed object names ------------------------------------------------------------------------------------------
+FIELD_MANAGER: Final = "forge-jobs"
+RUNNER_SERVICE_ACCOUNT: Final = "forge-runner"
+"""In each tenant namespace; it has no rights on the Kubernetes API."""
+REDIS_SECRET: Final = "forge-redis"  # noqa: S105 - the name of a Secret, not its content
+"""In each tenant namespace; keys `username` and `password`, the tenant's own Redis user."""
+LEASE: Final = "forge-operator"
+
+# --- what a runner pod is given ----------------------------------------------------------------------------------
+ASSIGNMENT_ENV: Final = "FORGE_ASSIGNMENT"
+API_URL_ENV: Final = "FORGE_API_URL"
+"""Base URL of the API's internal port, `http://forge-api-internal.<namespace>.svc:8081`."""
+REDIS_URL_ENV: Final = "FORGE_REDIS_URL"
+"""`redis://host:port` without credentials; `redis+cluster://` for a Redis Cluster."""
+REDIS_USERNAME_ENV: Final = "FORGE_REDIS_USERNAME"
+REDIS_PASSWORD_ENV: Final = "FORGE_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
+DATABASE_URL_ENV: Final = "FORGE_DATABASE_URL"
+POD_NAME_ENV: Final = "FORGE_POD_NAME"
+POD_UID_ENV: Final = "FORGE_POD_UID"
+TOKEN_AUDIENCE: Final = "forge-api"  # noqa: S105 - an audience, not a token
+TOKEN_PATH: Final = "/var/run/secrets/forge-api/token"  # noqa: S105 - a path
+CREDENTIALS_PATH: Final = "/var/run/secrets/repository"
+"""Where `spec.repository.credentialsSecretRef` is mounted: files `host`, `username`, `password` or `token`."""
+WORK_PATH: Final = "/work"
+"""An emptyDir; the only writable place of a runner besides /tmp."""
+TERMINATION_PATH: Final = "/dev/termination-log"
+
+# --- Redis: every key carries {tenant} as hash tag, so that one tenant's keys share a slot ------------------------
+
+
+def progress_stream(tenant: str) -> str:
+    """The stream of a tenant's progress messages (XADD, approximate MAXLEN)."""
+    return f"forge:{{{tenant}}}:progress"
+
+
+def job_hash(tenant: str, uid: str) -> str:
+    """The hash with a job's last progress and heartbeat; `uid` is the AnalysisJob's UID."""
+    return f"forge:{{{tenant}}}:job:{uid}"
+
+
+def log_stream(tenant: str, uid: str) -> str:
+    """The capped stream with the tail of a job's log."""
+    return f"forge:{{{tenant}}}:log:{uid}"
+
+
+def redis_user(tenant: str) -> str:
+    """The Redis user that a tenant's pods hold."""
+    return f"tenant-{tenant}"
+
+
+def redis_key_pattern(tenant: str) -> str:
+    """The ACL pattern of the keys that a tenant's pods may touch."""
+    return f"forge:{{{tenant}}}:*"
+
+
+# --- derived names -----------------------------------------------------------------------------------------------
+MAX_NAME: Final = 63
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def cut(name: str) -> str:
+    """`name` itself when it fits a label or DNS label (63 characters), else its beginning and a hash of the whole."""
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME - 9].rstrip('-.')}-{_digest(name)}"
+
+
+def child_job_name(name: str, uid: str) -> str:
+    """The name of the `batch/v1` Job of the AnalysisJob `name` with `uid`.
+
+    The UID takes part, so that a job deleted and applied again under the same name never meets its predecessor's Job.
+    Job and pod names must be DNS labels for the pod's host name, hence no dots.
+    """
+    stem = name.replace(".", "-")[: MAX_NAME - 9].rstrip("-")
+    return f"{stem}-{_digest(f'{name}/{uid}')}"

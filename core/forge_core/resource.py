@@ -1,0 +1,172 @@
+"""AnalysisJob and JobQueue as the programs read them: frozen views of what the API server stored.
+
+The CRDs in `crds/` are the schema; these views repeat its limits only where a program would be harmed by what slipped
+through (a schema loosened by hand, an object older than the schema). `Invalid` carries the sentence a user reads.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from forge_core.assignment import Backoff
+from forge_core.durations import parse_duration
+
+MAX_CONFIG_BYTES: Final = 16 * 1024
+LOWEST_PRIORITY: Final = 1000
+
+
+class Phase(StrEnum):
+    """Where a job is. Terminal ones are final."""
+
+    QUEUED = "Queued"
+    RUNNING = "Running"
+    CANCELLING = "Cancelling"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing follows."""
+        return self in {Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED}
+
+
+class Invalid(ValueError):
+    """An object that can't be carried out; the message says which field and what to do."""
+
+
+Seconds = Annotated[float, BeforeValidator(lambda v: parse_duration(v) if isinstance(v, str) else v), Field(ge=0)]
+"""Written as a duration (`15m`), held as seconds."""
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    @classmethod
+    def read(cls, raw: object) -> Self:
+        """The view of a raw object's part. Raises Invalid with a sentence."""
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise Invalid(f"{where}: {first['msg']}" if where else first["msg"]) from None
+
+
+class SecretReference(_View):
+    """A Secret in the job's own namespace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class RepositorySpec(_View):
+    """`spec.repository`."""
+
+    url: Annotated[str, Field(min_length=1, max_length=2048)]
+    ref: Annotated[str, Field(max_length=255)] = ""
+    credentials_secret_ref: SecretReference | None = None
+
+
+class JobSpec(_View):
+    """`spec` of an AnalysisJob."""
+
+    queue: Annotated[str, Field(min_length=1, max_length=63)]
+    priority: Annotated[int, Field(ge=1, le=LOWEST_PRIORITY)] | None = None
+    repository: RepositorySpec | None = None
+    repository_id: Annotated[str, Field(max_length=63)] = ""
+    requested_by: Annotated[str, Field(max_length=253)] = ""
+    config: dict[str, Any] = {}
+    webhook: dict[str, Any] | None = None
+    resource_class: Annotated[str, Field(max_length=63)] = ""
+    timeout: Seconds | None = None
+    cancel: bool = False
+
+
+class ResourceClass(_View):
+    """One of a queue's sizes: Kubernetes' own words, the operator's to define."""
+
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+    node_selector: dict[str, str] = {}
+    runtime_class_name: str = ""
+
+
+class BackoffSpec(_View):
+    """`spec.retry.backoff`."""
+
+    type: Literal["exponential", "fixed", "none"] = "none"
+    delay: Seconds = 0.0
+    max_delay: Seconds = 3600.0
+
+    def policy(self) -> Backoff:
+        """As the runner is given it."""
+        return Backoff(type=self.type, delay=self.delay, max_delay=self.max_delay)
+
+
+class RetrySpec(_View):
+    """`spec.retry`: `attempts` counts the first one too."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = 1
+    backoff: BackoffSpec = BackoffSpec()
+
+
+class SlaSpec(_View):
+    """`spec.sla`: within `limit` of the clock's start."""
+
+    limit: Seconds
+    clock: Literal["queued", "started", "first-attempt"] = "started"
+
+
+class RateLimitSpec(_View):
+    """`spec.rateLimit`: at most `max` starts in any window of `per`."""
+
+    max: Annotated[int, Field(ge=1)]
+    per: Seconds
+
+
+class RetentionRule(_View):
+    """How long finished AnalysisJobs stay in the cluster; their rows in PostgreSQL stay longer."""
+
+    age: Seconds
+    count: Annotated[int, Field(ge=0)]
+
+
+class RetentionSpec(_View):
+    """`spec.retention`."""
+
+    completed: RetentionRule = RetentionRule(age=24 * 3600.0, count=1000)
+    failed: RetentionRule = RetentionRule(age=7 * 24 * 3600.0, count=5000)
+
+
+class StallSpec(_View):
+    """`spec.stall`: a running pod without a heartbeat for this long is stalled."""
+
+    after: Seconds = 60.0
+
+
+class QueueSpec(_View):
+    """`spec` of a JobQueue."""
+
+    job_type: Annotated[str, Field(min_length=1, max_length=63)]
+    concurrency: Annotated[int, Field(ge=0)]
+    default_priority: Annotated[int, Field(ge=1, le=LOWEST_PRIORITY)] = 5
+    retry: RetrySpec = RetrySpec()
+    timeout: Annotated[Seconds, Field(gt=0)]
+    sla: SlaSpec | None = None
+    rate_limit: RateLimitSpec | None = None
+    retention: RetentionSpec = RetentionSpec()
+    resource_classes: dict[str, ResourceClass] = {}
+    default_resource_class: str = ""
+    priority_class_name: str = ""
+    namespace_selector: dict[str, Any] = {}
+    stall: StallSpec = StallSpec()
+    paused: bool = False
+    image: str = ""
+
+    @model_validator(mode="after")
+    def _default_class_is_there(self) -> Self:
+        if self.default_resource_class and self.default_resource_class not in self.resource_classes:
+            raise ValueError(f"defaultResourceClass {self.default_resource_class!r} is not one of resourceClasses")
+        return self
