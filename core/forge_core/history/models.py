@@ -59,6 +59,7 @@ class JobRow(Base):
         Index("jobs_open", "phase", postgresql_where="phase in ('Queued','Running','Cancelling')"),
         Index("jobs_unsent", "created_at", postgresql_where="submitted and resource_uid is null"),
         Index("jobs_starts", "queue", "admitted_at"),
+        Index("jobs_in_cluster", "resource_uid", postgresql_where="deleted_at is null"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -94,6 +95,9 @@ class JobRow(Base):
     last_pod_ended_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     """When the AnalysisJob was seen to be gone from the cluster."""
+    recorded_at: Mapped[datetime | None]
+    """When the operator first recorded the end. The API may call a row cancelled before; metrics, events and the
+    removal of the AnalysisJob wait for this."""
 
 
 class AttemptRow(Base):

@@ -1,0 +1,106 @@
+"""The SQL of `records`: set-based, one round trip a batch. Rows come in as one JSON array of `JobRecord`s."""
+
+from typing import Final
+
+from sqlalchemy import text
+
+from forge_core.exits import FailureClass
+
+INCOMING: Final = """
+    jsonb_to_recordset(cast(:rows as jsonb)) as r(
+        uid uuid, resource_version bigint, tenant text, namespace text, name text, queue text, kind text, spec jsonb,
+        priority int, phase text, created_at timestamptz, stage text, progress int, attempts int, message text,
+        reason text, failure_class text, queued_at timestamptz, admitted_at timestamptz, started_at timestamptz,
+        completed_at timestamptz, last_pod_ended_at timestamptz)
+"""
+TERMINAL: Final = "('Completed', 'Failed', 'Cancelled')"
+
+ADOPT: Final = text(f"""
+    update jobs j set resource_uid = r.uid from {INCOMING}
+    where j.namespace = r.namespace and j.name = r.name and j.id::text = r.name
+      and j.submitted and j.resource_uid is null
+      and not exists (select from jobs k where k.resource_uid = r.uid)
+""")  # noqa: S608 - the texts are this module's own
+
+INSERT: Final = text(f"""
+    insert into jobs (
+        id, resource_uid, resource_version, tenant, namespace, name, queue, submitted, repository_id, requested_by,
+        spec, priority, phase, stage, progress, attempts, message, reason, failure_class, created_at, cancelled_by)
+    select r.uid, r.uid, 0, r.tenant, r.namespace, r.name, r.queue, false, coalesce(r.spec->>'repositoryId', ''),
+        coalesce(r.spec->>'requestedBy', ''), r.spec, r.priority, 'Queued', '', 0, 0, '', '', '', r.created_at, ''
+    from {INCOMING}
+    where not exists (select from jobs k where k.resource_uid = r.uid)
+    on conflict do nothing
+""")  # noqa: S608
+
+LOCK: Final = text(f"""
+    select j.id from jobs j join {INCOMING} on j.resource_uid = r.uid order by j.id for update of j
+""")  # noqa: S608
+
+UPDATE: Final = text(f"""
+    update jobs j set
+        resource_version = r.resource_version, priority = r.priority, phase = r.phase,
+        stage = r.stage, progress = r.progress, attempts = greatest(j.attempts, r.attempts),
+        message = r.message, reason = r.reason, failure_class = r.failure_class,
+        queued_at = coalesce(r.queued_at, j.queued_at), admitted_at = coalesce(r.admitted_at, j.admitted_at),
+        started_at = coalesce(r.started_at, j.started_at), completed_at = coalesce(j.completed_at, r.completed_at),
+        last_pod_ended_at = coalesce(r.last_pod_ended_at, j.last_pod_ended_at)
+    from {INCOMING}
+    where j.resource_uid = r.uid and r.resource_version > j.resource_version
+      and (j.phase not in {TERMINAL} or j.phase = r.phase)
+""")  # noqa: S608
+
+FIRST_ENDS: Final = text(f"""
+    update jobs j set recorded_at = now(), completed_at = coalesce(j.completed_at, now()),
+        summary = case when j.phase = 'Completed' then coalesce((
+            select a.summary from attempts a where a.job_uid = j.resource_uid and a.outcome = 'succeeded'
+            order by a.number desc limit 1), j.summary) else j.summary end
+    where j.resource_uid = any(:uids) and j.phase in {TERMINAL} and j.recorded_at is null
+    returning j.id, j.resource_uid as uid, j.tenant, j.queue, j.phase, j.repository_id, j.message, j.started_at,
+        j.completed_at
+""")  # noqa: S608
+
+CLOSE_ATTEMPTS: Final = text("""
+    update attempts a set outcome = 'failed', ended_at = j.completed_at, message = j.message,
+        failure_class = case when j.phase = 'Cancelled' then 'cancelled' else j.failure_class end
+    from jobs j
+    where j.resource_uid = a.job_uid and j.resource_uid = any(:uids) and a.outcome = ''
+""")
+
+OUTBOX: Final = text("""
+    insert into outbox (id, job_id, tenant, type, event, created_at)
+    values (:id, :job_id, :tenant, :type, cast(:event as jsonb), now())
+    on conflict (job_id, type) do nothing
+""")
+
+
+DELETED: Final = text(f"""
+    update jobs j set deleted_at = coalesce(j.deleted_at, now()),
+        phase = case when j.phase in {TERMINAL} then j.phase else 'Cancelled' end,
+        reason = case when j.phase in {TERMINAL} then j.reason else 'Deleted' end,
+        message = case when j.phase in {TERMINAL} then j.message
+            else 'The AnalysisJob was deleted before it ended; nothing follows.' end,
+        completed_at = case when j.phase in {TERMINAL} then j.completed_at else now() end
+    where j.resource_uid = any(:uids)
+""")  # noqa: S608
+
+LOCK_JOB: Final = text("select pg_advisory_xact_lock(hashtextextended(cast(:job_uid as text), 0))")
+REFUND: Final = text("""
+    insert into refunds (pod_uid, job_uid, reason, at)
+    select :pod_uid, :job_uid, :reason, now()
+    where (select count(*) from refunds where job_uid = :job_uid) < :most
+    on conflict do nothing
+""")
+MARK_REFUNDED: Final = text("""
+    update attempts set refunded = true, outcome = 'failed', failure_class = :disruption,
+        ended_at = coalesce(ended_at, now()), message = case when message = '' then :reason else message end
+    where pod_uid = :pod_uid and outcome <> 'succeeded' and exists (select from refunds where pod_uid = :pod_uid)
+""").bindparams(disruption=FailureClass.DISRUPTION.value)
+
+SUMMARIES: Final = text("""
+    select distinct on (job_uid) job_uid, summary from attempts
+    where job_uid = any(:uids) and outcome = 'succeeded' order by job_uid, number desc
+""")
+STARTS: Final = text("select queue, admitted_at from jobs where admitted_at >= :moment order by admitted_at")
+IN_CLUSTER: Final = text("select resource_uid from jobs where deleted_at is null and resource_uid is not null")
+RECORDED: Final = text("select resource_uid from jobs where resource_uid = any(:uids) and recorded_at is not null")

@@ -1,0 +1,174 @@
+"""What the cluster says, written down: every AnalysisJob's status, its end, its deletion, its refunds.
+
+Batched and idempotent. An older status never overwrites a newer one and a terminal phase is final, so duplicates and
+reordered batches have no effect. What counts once (metrics, events of the outbox) follows from `recorded_at`, which
+the same transaction sets with the first terminal status that it writes.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from forge_core.attempts import MAX_REFUNDS
+from forge_core.history import record_statements as sql
+from forge_core.history.database import History, storable
+from forge_core.history.events import event_of
+from forge_core.resource import Phase
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One AnalysisJob's status as of `resource_version`. `kind` is its queue's jobType ("" when the queue is gone)."""
+
+    uid: UUID
+    resource_version: int
+    tenant: str
+    namespace: str
+    name: str
+    queue: str
+    kind: str
+    spec: dict[str, Any]
+    priority: int
+    phase: Phase
+    created_at: datetime
+    stage: str = ""
+    progress: int = 0
+    attempts: int = 0
+    message: str = ""
+    reason: str = ""
+    failure_class: str = ""
+    queued_at: datetime | None = None
+    admitted_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    last_pod_ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class End:
+    """A job whose end was recorded for the first time; times as in its row."""
+
+    id: UUID
+    uid: UUID
+    tenant: str
+    queue: str
+    phase: Phase
+    repository_id: str
+    message: str
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Refund:
+    """A pod that a disruption ended; `reason` as in its condition DisruptionTarget."""
+
+    pod_uid: UUID
+    job_uid: UUID
+    reason: str
+
+
+_LENGTHS = {"tenant": 63, "namespace": 63, "name": 253, "queue": 63, "reason": 63, "failure_class": 32, "message": 4096}
+
+
+class Records:
+    """The operator's view of the history. Every method raises HistoryUnavailable while PostgreSQL is away."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    async def write(self, records: Sequence[JobRecord]) -> list[End]:
+        """Record each status in one transaction; answers the jobs whose end was new.
+
+        An unknown UID adopts the row that the API wrote when it submitted the job, else gets one with the UID as id.
+        Of two records of one job the later resourceVersion counts.
+        """
+        newest: dict[UUID, JobRecord] = {}
+        for record in sorted(records, key=lambda record: record.resource_version):
+            newest[record.uid] = record
+        if not newest:
+            return []
+        kinds = {uid: record.kind for uid, record in newest.items()}
+        rows = {"rows": json.dumps([_row(record) for record in newest.values()])}
+        async with self._history.begin() as connection:
+            for statement in (sql.ADOPT, sql.INSERT, sql.LOCK, sql.UPDATE):
+                await connection.execute(statement, rows)
+            over = [uid for uid, record in newest.items() if record.phase.terminal]
+            return await _first_ends(connection, over, kinds)
+
+    async def deleted(self, uids: Sequence[UUID]) -> list[End]:
+        """Mark AnalysisJobs that are gone from the cluster; one that had not ended becomes Cancelled by that."""
+        if not uids:
+            return []
+        async with self._history.begin() as connection:
+            await connection.execute(sql.DELETED, {"uids": list(uids)})
+            return await _first_ends(connection, list(uids), {})
+
+    async def refund(self, refunds: Sequence[Refund]) -> None:
+        """Take pods that a disruption ended out of their jobs' budgets, at most MAX_REFUNDS a job."""
+        async with self._history.begin() as connection:
+            for refund in refunds:
+                values = {**asdict(refund), "reason": refund.reason[:63]}
+                await connection.execute(sql.LOCK_JOB, values)
+                await connection.execute(sql.REFUND, {**values, "most": MAX_REFUNDS})
+                await connection.execute(sql.MARK_REFUNDED, values)
+
+    async def summaries(self, uids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+        """The stored result's summary of each job that has one, by the AnalysisJob's UID."""
+        async with self._history.begin() as connection:
+            rows = await connection.execute(sql.SUMMARIES, {"uids": list(uids)})
+            return {uid: summary for uid, summary in rows if summary}
+
+    async def starts_since(self, moment: datetime) -> list[tuple[str, datetime]]:
+        """(queue, admitted at) of each admission since `moment`, deleted jobs included, oldest first."""
+        async with self._history.begin() as connection:
+            rows = await connection.execute(sql.STARTS, {"moment": moment})
+            return [(queue, at) for queue, at in rows]
+
+    async def in_cluster(self) -> set[UUID]:
+        """UIDs of the AnalysisJobs that are not yet known to be deleted."""
+        async with self._history.begin() as connection:
+            rows = await connection.execute(sql.IN_CLUSTER)
+            return {uid for (uid,) in rows}
+
+    async def unrecorded(self, uids: Sequence[UUID]) -> set[UUID]:
+        """Those of `uids` whose end has not been recorded, unknown ones included."""
+        async with self._history.begin() as connection:
+            rows = await connection.execute(sql.RECORDED, {"uids": list(uids)})
+            return set(uids) - {uid for (uid,) in rows}
+
+
+async def _first_ends(connection: AsyncConnection, uids: list[UUID], kinds: dict[UUID, str]) -> list[End]:
+    """Stamp the ends that were not recorded before, write their events, close what their pods left open."""
+    if not uids:
+        return []
+    rows = await connection.execute(sql.FIRST_ENDS, {"uids": uids})
+    ends = [End(**{**row, "phase": Phase(row["phase"])}) for row in rows.mappings()]
+    if ends:
+        await connection.execute(sql.CLOSE_ATTEMPTS, {"uids": [end.uid for end in ends]})
+    made = [(end, event_of(end, kinds.get(end.uid, ""))) for end in ends]
+    events = [
+        {"id": event["id"], "job_id": end.id, "tenant": end.tenant, "type": event["type"], "event": json.dumps(event)}
+        for end, event in made
+        if event
+    ]
+    if events:
+        await connection.execute(sql.OUTBOX, events)
+    return ends
+
+
+def _row(record: JobRecord) -> dict[str, Any]:
+    """A record as JSON; what the columns can't hold is cut or left out, so that no job can block a batch."""
+    row: dict[str, Any] = storable(asdict(record))
+    row["uid"] = str(record.uid)
+    for key, most in _LENGTHS.items():
+        row[key] = row[key][:most]
+    for key, value in row.items():
+        if isinstance(value, datetime):
+            row[key] = value.isoformat()
+    return row
