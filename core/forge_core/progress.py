@@ -5,7 +5,7 @@ raises `ProgressUnavailable` when Redis is away, refuses the credentials, or lac
 forgotten its users until the operator sets them again), and callers go on without it.
 """
 
-import json
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import Any, Final, Self, cast
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from forge_core.messages import MAX_LINE, ProgressMessage, TerminalMessage
 from forge_core.names import job_hash, log_stream, progress_stream, redis_key_pattern, redis_user
@@ -143,10 +143,14 @@ class Progress:
         return {uid: snapshot for uid, snapshot in found.items() if snapshot.payload or snapshot.heartbeat}
 
     async def set_user(self, tenant: str, password: str) -> None:
-        """Set the tenant's user on every node: its own keys and only the commands that a runner needs."""
+        """Set the tenant's user on every node: its own keys and only the commands that a runner needs.
+
+        The password goes as its hash, so that no error message and no slow log can show it.
+        """
+        hashed = hashlib.sha256(password.encode()).hexdigest()
         rule = [
-            "ACL", "SETUSER", redis_user(tenant), "reset", "on", f">{password}", f"~{redis_key_pattern(tenant)}",
-            "-@all", "+xadd", "+hset", "+expire", "+ping", "+hello", "+auth", "+client|setinfo", "+client|setname",
+            "ACL SETUSER", redis_user(tenant), "reset", "on", f"#{hashed}", f"~{redis_key_pattern(tenant)}",
+            "-@all", "+xadd", "+hset", "+expire", "+ping", "+hello", "+auth", "+client|setname",
             "+cluster|slots", "+cluster|shards", "+cluster|nodes", "+cluster|info", "+readonly", "+command",
         ]  # fmt: skip
         with _translated():
@@ -187,7 +191,7 @@ class _translated:  # noqa: N801 - reads as a word in a `with` statement
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, RedisError | OSError | TimeoutError | json.JSONDecodeError):
+        if isinstance(error, RedisError | RedisClusterException | OSError | TimeoutError):
             raise ProgressUnavailable(f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
