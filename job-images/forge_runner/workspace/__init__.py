@@ -1,0 +1,7 @@
+"""A repository's files at one commit, fetched so that neither its server nor its content can do more than be read."""
+
+from forge_runner.workspace.checkout import Checkout, fetch
+from forge_runner.workspace.limits import Limits
+from forge_runner.workspace.tree import Entry, EntryKind
+
+__all__ = ["Checkout", "Entry", "EntryKind", "Limits", "fetch"]

@@ -1,0 +1,172 @@
+"""Fetches one commit and writes the files that are asked for.
+
+The tree is read before anything is written, so that a link, a submodule or a file of 300 MB never reaches the disk
+unless somebody asks for it by path.
+"""
+
+import re
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from forge_core.assignment import Assignment
+from forge_core.names import CREDENTIALS_PATH
+from forge_runner.report import Permanent, Report, Transient
+from forge_runner.workspace.address import Resolve, resolve
+from forge_runner.workspace.complaints import cleaned, explained
+from forge_runner.workspace.credentials import Credentials, read_credentials
+from forge_runner.workspace.environment import ATTRIBUTES, git_environment
+from forge_runner.workspace.git import Failed, Git, Stopped
+from forge_runner.workspace.limits import Limits
+from forge_runner.workspace.location import Location, check_ref, locate
+from forge_runner.workspace.tree import Entry, EntryKind, read_entries
+
+STAGE: Final = "cloning"
+FROM, TO = 5.0, 10.0
+_RECEIVED: Final = re.compile(r"(Receiving|Unpacking) objects:\s+(\d+)%")
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A fetched commit: its id, what its tree holds, and (after `write`) the files."""
+
+    root: Path
+    commit: str
+    entries: tuple[Entry, ...]
+    git: Git
+
+    def write(self, paths: Sequence[bytes]) -> None:
+        """Write these files under `root`, byte for byte as committed. Raises Permanent when git refuses.
+
+        A path that the file system can't hold (a name over 255 bytes) is left out.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        if not paths:
+            return
+        try:
+            with self.git.running("read-tree", "--", self.commit, work_tree=self.root):
+                pass
+            arguments = ("checkout-index", "--force", "--quiet", "-z", "--stdin")
+            with self.git.running(*arguments, work_tree=self.root) as child:
+                assert child.stdin is not None and child.stdout is not None  # noqa: S101, PT018 - pipes were asked for
+                _feed(child.stdin.write, paths)
+        except Failed as failure:
+            text = str(failure)
+            if re.search(r"no space left|quota|invalid path|malformed|corrupt", text, re.IGNORECASE):
+                raise explained(text, "", "") from None
+
+
+def _feed(write: Callable[[bytes], object], paths: Sequence[bytes]) -> None:
+    for start in range(0, len(paths), 1000):
+        write(b"".join(path + b"\0" for path in paths[start : start + 1000]))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What differs between production and tests."""
+
+    limits: Limits = field(default_factory=Limits)
+    resolver: Resolve = resolve
+    allow_file: bool = False
+    credentials: Path = Path(CREDENTIALS_PATH)
+
+
+def fetch(assignment: Assignment, workdir: Path, report: Report, options: Options = Options()) -> Checkout:
+    """Fetch the assignment's commit into `workdir`. Raises Permanent or Transient."""
+    repository = assignment.repository
+    if repository is None:
+        raise Permanent("The job names no repository; set spec.repository.url.")
+    location = locate(repository.url, assignment.allowed_hosts, options.resolver, allow_file=options.allow_file)
+    ref = check_ref(repository.ref)
+    credentials = read_credentials(options.credentials, location.host) if repository.has_credentials else None
+    report.progress(STAGE, FROM, f"Fetching {ref} from {location.host or 'a local folder'}")
+    git = _prepared(
+        location, workdir, credentials, replace(options.limits, seconds=min(options.limits.seconds, assignment.timeout))
+    )
+    hearing = replace(git, hear=_Hearing(report, credentials.secrets() if credentials else ()))
+    return _fetched(hearing, location, ref, options.limits, workdir / "tree", git)
+
+
+def _prepared(location: Location, workdir: Path, credentials: Credentials | None, limits: Limits) -> Git:
+    private = Path(tempfile.mkdtemp(prefix="git-", dir=workdir))
+    home = private / "home"
+    home.mkdir()
+    environment = git_environment(location, home, limits)
+    if credentials:
+        environment |= credentials.environment(private)
+    git = Git(environment, private / "repository.git", limits.seconds)
+    git.output("init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(git.git_dir))
+    (git.git_dir / "info").mkdir(exist_ok=True)
+    (git.git_dir / "info" / "attributes").write_text(ATTRIBUTES)
+    return git
+
+
+def _fetched(hearing: Git, location: Location, ref: str, limits: Limits, root: Path, git: Git) -> Checkout:  # noqa: PLR0913, PLR0917
+    arguments = (
+        "fetch",
+        "--depth=1",
+        "--no-tags",
+        "--no-recurse-submodules",
+        "--no-auto-maintenance",
+        "--progress",
+        "--",
+        location.url,
+        ref,
+    )
+    try:
+        with hearing.running(*arguments, check=lambda: _over(git.git_dir, limits.packed_bytes)):
+            pass
+        commit = git.output("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
+        with git.running("ls-tree", "-r", "-l", "-z", "--full-tree", commit) as child:
+            assert child.stdout is not None  # noqa: S101 - a pipe was asked for
+            entries = read_entries(child.stdout, limits.entries)
+    except Stopped as stopped:
+        raise (
+            Permanent(str(stopped))
+            if "larger" in str(stopped)
+            else Transient(f"The repository could not be fetched: {stopped}.")
+        ) from None
+    except Failed as failure:
+        raise explained(str(failure), location.host, ref) from None
+    return Checkout(root, commit, entries, git)
+
+
+def _over(folder: Path, limit: int) -> str:
+    total = sum(_size(path) for path in (folder / "objects" / "pack").glob("*"))
+    return (
+        f"The repository is larger than {limit / 1024**3:.1f} GiB packed, which is more than one job takes."
+        if total > limit
+        else ""
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+class _Hearing:
+    """Turns git's progress into percentages, and what it says otherwise into log lines."""
+
+    def __init__(self, report: Report, secrets: Iterable[str]) -> None:
+        self._report = report
+        self._secrets = tuple(secrets)
+        self._lock = threading.Lock()
+
+    def __call__(self, line: str) -> None:
+        with self._lock:
+            if received := _RECEIVED.search(line):
+                share = int(received[2]) / 100
+                self._report.progress(STAGE, FROM + share * (TO - FROM) * 0.9, "Receiving the repository")
+            elif "%" not in line and (text := cleaned(line, self._secrets).strip()):
+                self._report.log(f"git: {text}")
+
+
+def files(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The entries that are files."""
+    return tuple(entry for entry in entries if entry.kind is EntryKind.FILE)
