@@ -8,17 +8,11 @@ from typing import Final
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-_USERINFO: Final = re.compile(r"(?<=://)[^/\s@]+@")
-_BEARER: Final = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}")
-_JWT: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+from forge_core.redaction import redact
+
+__all__ = ["configure", "get_logger", "redact"]
+
 _SECRET_KEYS: Final = re.compile(r"(?i)(password|passwd|secret|token|authorization|api[_-]?key)$")
-
-
-def redact(text: str) -> str:
-    """`text` without userinfo in URLs, bearer tokens and JWTs."""
-    text = _USERINFO.sub("***@", text)
-    text = _BEARER.sub(r"\1 ***", text)
-    return _JWT.sub("***", text)
 
 
 def _redacting(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
