@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# uv in .local/bin, and the project with everything for development in .venv, exactly as uv.lock says.
+. "$(dirname "$0")/here.sh"
+
+uv_venv() {
+  rm -rf "$CACHE/uv-$UV"
+  python3 -m venv "$CACHE/uv-$UV"
+  "$CACHE/uv-$UV/bin/pip" install --quiet "uv==$UV"
+}
+project() { cd "$ROOT" && uv sync --locked; }
+
+locked
+"$CACHE/uv-$UV/bin/uv" --version >/dev/null 2>&1 || step "uv $UV" uv_venv
+ln -sfn "$CACHE/uv-$UV/bin/uv" "$LOCAL/bin/uv"
+if [ "${1:-}" = project ]; then step "Python packages in .venv" project; fi
