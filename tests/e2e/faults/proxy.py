@@ -1,0 +1,134 @@
+"""A proxy between an operator and the API server that kills the operator at a chosen moment of a chosen write.
+
+It knows nothing of the operator: it sees requests, so "before it is sent", "after it is sent" and "after its answer"
+are what they say.
+"""
+
+import asyncio
+import os
+import signal
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+
+HOP_BY_HOP: Final = {"connection", "transfer-encoding", "content-length", "host", "keep-alive", "content-encoding"}
+
+
+class Moment(StrEnum):
+    """When the operator dies."""
+
+    BEFORE_SENT = "before it is sent"
+    AFTER_SENT = "after it is sent"
+    AFTER_ANSWER = "after its answer"
+
+
+@dataclass(frozen=True)
+class Write:
+    """One request as the proxy saw it."""
+
+    method: str
+    path: str
+    body: bytes
+
+
+@dataclass
+class Trap:
+    """Kills the process `pid` once, at `moment` of the first write that `matches`."""
+
+    matches: Callable[[Write], bool]
+    moment: Moment
+    pid: int
+    sprung: threading.Event = field(default_factory=threading.Event)
+
+    def spring(self) -> None:
+        """SIGKILL: no handler runs, nothing is flushed."""
+        if not self.sprung.is_set():
+            self.sprung.set()
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+class KillingProxy:
+    """Forwards everything to `upstream`, streams included, and remembers the writes that passed."""
+
+    def __init__(self, upstream: str, trust: ssl.SSLContext) -> None:
+        self._upstream = upstream
+        self._trust = trust
+        self.trap: Trap | None = None
+        self.writes: list[Write] = []
+        self.port = 0
+
+    @contextmanager
+    def running(self) -> Iterator["KillingProxy"]:
+        """Serve on a free port of the loopback, in a thread of its own."""
+        started, loop = threading.Event(), asyncio.new_event_loop()
+        stop = asyncio.Event()
+        thread = threading.Thread(target=lambda: loop.run_until_complete(self._serve(started, stop)), daemon=True)
+        thread.start()
+        assert started.wait(10), "the proxy did not start"
+        try:
+            yield self
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(10)
+            loop.close()
+
+    async def _serve(self, started: threading.Event, stop: asyncio.Event) -> None:
+        app = web.Application(client_max_size=8 * 1024 * 1024)
+        app.router.add_route("*", "/{path:.*}", self._forward)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        connector = aiohttp.TCPConnector(ssl=self._trust, limit=0)
+        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._session:
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            self.port = runner.addresses[0][1]
+            started.set()
+            await stop.wait()
+            await runner.cleanup()
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        write = Write(request.method, request.path, await request.read())
+        trap = self._trap_for(write)
+        if trap and trap.moment is Moment.BEFORE_SENT:
+            trap.spring()
+            raise web.HTTPBadGateway
+        headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        url = self._upstream + request.path_qs
+        async with self._session.request(write.method, url, data=write.body, headers=headers, timeout=limit) as answer:
+            if write.method != "GET":
+                self.writes.append(write)
+            if trap and trap.moment is Moment.AFTER_SENT:
+                await answer.read()
+                trap.spring()
+                raise web.HTTPBadGateway
+            response = await self._relay(request, answer)
+        if trap:
+            trap.spring()
+        return response
+
+    def _trap_for(self, write: Write) -> Trap | None:
+        trap = self.trap
+        armed = trap is not None and not trap.sprung.is_set() and write.method != "GET" and trap.matches(write)
+        return trap if armed else None
+
+    @staticmethod
+    async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+        kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP_BY_HOP}
+        response = web.StreamResponse(status=answer.status, headers=kept)
+        if "Content-Encoding" in answer.headers:
+            response.headers["Content-Encoding"] = answer.headers["Content-Encoding"]
+        await response.prepare(request)
+        with suppress(ConnectionResetError, aiohttp.ClientPayloadError):
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+        return response
