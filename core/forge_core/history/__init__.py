@@ -2,5 +2,5 @@
 
 One module a concern: `models` (the tables), `database` (the connection and its one error), `submissions` (the API
 writes a row before the cluster knows), `records` (the operator writes what the cluster says), `attempts` (runners
-claim and upload), `queries` (what people ask), `migrations` (Alembic).
+claim and upload), `queries` (what people ask), `repositories` (what they registered), `migrations` (Alembic).
 """

@@ -58,6 +58,11 @@ class JobRow(Base):
         Index("jobs_page", "tenant", "created_at", "id"),
         Index("jobs_open", "phase", postgresql_where="phase in ('Queued','Running','Cancelling')"),
         Index("jobs_unsent", "created_at", postgresql_where="submitted and resource_uid is null"),
+        Index(
+            "jobs_doubtful",
+            "created_at",
+            postgresql_where="submitted and phase = 'Cancelled' and recorded_at is null",
+        ),
         Index("jobs_starts", "queue", "admitted_at"),
         Index("jobs_in_cluster", "resource_uid", postgresql_where="deleted_at is null"),
     )

@@ -1,0 +1,188 @@
+"""What people ask: a tenant's jobs, one job, its result, artefacts and log. Reads only, and only the tenant's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import DateTime, Select, Uuid, literal, select, text, tuple_
+
+from forge_core.history.database import History
+from forge_core.history.models import ArtifactRow, AttemptRow, JobRow, RepositoryRow
+from forge_core.resource import Phase
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job's row. `uid` is its AnalysisJob's (None before it has one), times are in UTC."""
+
+    id: UUID
+    uid: UUID | None
+    tenant: str
+    namespace: str
+    name: str
+    queue: str
+    repository_id: str
+    requested_by: str
+    priority: int
+    phase: Phase
+    stage: str
+    progress: int
+    attempts: int
+    message: str
+    reason: str
+    summary: dict[str, Any] | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    deleted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page ends: the last job's creation and id."""
+
+    created_at: datetime
+    id: UUID
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which of a tenant's jobs; None means any. `since` is inclusive, `until` exclusive."""
+
+    phase: Phase | None = None
+    queue: str | None = None
+    repository_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What is known of an artefact without its body; size (bytes) and sha256 (hex) are those before compression."""
+
+    attempt: int
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+    gzipped: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """A successful attempt's summary and artefacts."""
+
+    attempt: int
+    ended_at: datetime | None
+    summary: dict[str, Any]
+    artifacts: tuple[StoredFile, ...]
+
+
+_COLUMNS: Final = (
+    JobRow.id,
+    JobRow.resource_uid.label("uid"),
+    *(getattr(JobRow, name) for name in Job.__dataclass_fields__ if name not in {"id", "uid"}),
+)
+_FILE: Final = (
+    ArtifactRow.attempt,
+    ArtifactRow.name,
+    ArtifactRow.content_type,
+    ArtifactRow.size,
+    ArtifactRow.sha256,
+    ArtifactRow.gzipped,
+)
+
+
+class Queries:
+    """The readers' side of the history. Every method raises HistoryUnavailable while PostgreSQL is away."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    async def job(self, tenant: str, job_id: UUID) -> Job | None:
+        """The tenant's job of that id; another tenant's is None."""
+        asked = select(*_COLUMNS).where(JobRow.id == job_id, JobRow.tenant == tenant)
+        async with self._history.begin() as connection:
+            row = (await connection.execute(asked)).mappings().first()
+            return _job(row) if row else None
+
+    async def page(
+        self, tenant: str, wanted: Wanted, after: Place | None, limit: int
+    ) -> tuple[list[Job], Place | None]:
+        """At most `limit` jobs, newest first, and where the next page begins (None: this was the last)."""
+        asked = _filtered(select(*_COLUMNS).where(JobRow.tenant == tenant), wanted)
+        asked = newest_first(asked, JobRow, after).limit(limit + 1)
+        async with self._history.begin() as connection:
+            jobs = [_job(row) for row in (await connection.execute(asked)).mappings()]
+        if len(jobs) <= limit:
+            return jobs, None
+        last = jobs[limit - 1]
+        return jobs[:limit], Place(last.created_at, last.id)
+
+    async def ended_among(self, job_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of the jobs that have ended; one round trip however many are asked for."""
+        asked = select(JobRow.id).where(
+            JobRow.id.in_(job_ids), JobRow.phase.in_([phase.value for phase in Phase if phase.terminal])
+        )
+        async with self._history.begin() as connection:
+            return set((await connection.execute(asked)).scalars())
+
+    async def result(self, job_uid: UUID) -> Result | None:
+        """The stored result of the AnalysisJob; provisional until its job is Completed, which the caller looks at."""
+        asked = (
+            select(AttemptRow.number, AttemptRow.ended_at, AttemptRow.summary)
+            .where(AttemptRow.job_uid == job_uid, AttemptRow.outcome == "succeeded")
+            .order_by(AttemptRow.number.desc())
+            .limit(1)
+        )
+        async with self._history.begin() as connection:
+            attempt = (await connection.execute(asked)).first()
+            if attempt is None:
+                return None
+            files = select(*_FILE).where(ArtifactRow.job_uid == job_uid, ArtifactRow.attempt == attempt.number)
+            rows = (await connection.execute(files.order_by(ArtifactRow.name))).mappings().all()
+        return Result(attempt.number, attempt.ended_at, attempt.summary or {}, tuple(StoredFile(**row) for row in rows))
+
+    async def file(self, job_uid: UUID, name: str, attempt: int | None = None) -> tuple[StoredFile, bytes] | None:
+        """An artefact and its body as stored; of the newest attempt that has one unless `attempt` says which."""
+        asked = select(*_FILE, ArtifactRow.body).where(ArtifactRow.job_uid == job_uid, ArtifactRow.name == name)
+        if attempt is not None:
+            asked = asked.where(ArtifactRow.attempt == attempt)
+        async with self._history.begin() as connection:
+            row = (await connection.execute(asked.order_by(ArtifactRow.attempt.desc()).limit(1))).mappings().first()
+        if row is None:
+            return None
+        return StoredFile(**{key: value for key, value in row.items() if key != "body"}), bytes(row["body"])
+
+    async def tables_are_there(self) -> None:
+        """Raises HistoryUnavailable when PostgreSQL is away, and SQLAlchemy's error when it was never migrated."""
+        async with self._history.begin() as connection:
+            await connection.execute(text("select from jobs limit 1"))
+
+
+def newest_first(asked: Select[Any], table: type[JobRow | RepositoryRow], after: Place | None) -> Select[Any]:
+    """Newest first, from `after` on: compared as one row value, so that the page's index serves it."""
+    if after is not None:
+        place = tuple_(literal(after.created_at, DateTime(timezone=True)), literal(after.id, Uuid()))
+        asked = asked.where(tuple_(table.created_at, table.id) < place)
+    return asked.order_by(table.created_at.desc(), table.id.desc())
+
+
+def _filtered(asked: Select[Any], wanted: Wanted) -> Select[Any]:
+    if wanted.phase is not None:
+        asked = asked.where(JobRow.phase == wanted.phase.value)
+    if wanted.queue is not None:
+        asked = asked.where(JobRow.queue == wanted.queue)
+    if wanted.repository_id is not None:
+        asked = asked.where(JobRow.repository_id == wanted.repository_id)
+    if wanted.since is not None:
+        asked = asked.where(JobRow.created_at >= wanted.since)
+    if wanted.until is not None:
+        asked = asked.where(JobRow.created_at < wanted.until)
+    return asked
+
+
+def _job(row: Any) -> Job:
+    return Job(**{**row, "phase": Phase(row["phase"])})
