@@ -1,0 +1,155 @@
+"""What can be done to the cluster and to the history: each action is a value that says all that its doing needs.
+
+Each is idempotent and has a `key`: one with a key that is being applied must not be started again. Actions are
+returned in the order of their urgency; those with `spare` true share the cluster-wide budget of saved writes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from forge_core.cluster import Raw
+from forge_core.resource import Phase
+
+
+@dataclass(frozen=True)
+class CreateJob:
+    """Create the batch/v1 Job of an AnalysisJob; a 409 whose ownerReference carries `uid` is success.
+
+    Whoever applies it calls `picture.hold(uid, queue, namespace)` before the request is sent, and
+    `picture.release(uid)` only when its outcome is known: made (after merging the answer) or refused (then also
+    `picture.refused(uid, message, now)`).
+    """
+
+    uid: str
+    """Of the AnalysisJob."""
+    namespace: str
+    queue: str
+    body: Raw
+    wait: float = 0.0
+    """Seconds from the AnalysisJob's creation to the decision."""
+
+    @property
+    def key(self) -> str:
+        """One creation an AnalysisJob."""
+        return f"create/{self.uid}"
+
+
+@dataclass(frozen=True)
+class PatchStatus:
+    """Merge `status` into an AnalysisJob's status; a conflict with `version` means that the picture is behind."""
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    """The resourceVersion that it was decided from."""
+    phase: Phase
+    status: Mapping[str, Any]
+    """As JSON, camelCase, only what changes."""
+    spare: bool = False
+    """A notice or a progress copy: call `picture.noticed(uid, now)` when it is sent; it may be dropped."""
+
+    @property
+    def key(self) -> str:
+        """One write at a time an AnalysisJob."""
+        return f"status/{self.uid}"
+
+
+@dataclass(frozen=True)
+class SuspendJob:
+    """Set `spec.suspend: true` on a Job: its pods end gracefully."""
+
+    namespace: str
+    name: str
+    uid: str
+    """Of the batch/v1 Job."""
+
+    @property
+    def key(self) -> str:
+        """One suspension a Job."""
+        return f"suspend/{self.uid}"
+
+
+@dataclass(frozen=True)
+class DeleteJob:
+    """Delete a Job, only the one with this UID; 404 is success."""
+
+    namespace: str
+    name: str
+    uid: str
+    propagation: str = "Background"
+
+    @property
+    def key(self) -> str:
+        """One deletion a Job."""
+        return f"delete/{self.uid}"
+
+
+@dataclass(frozen=True)
+class ExtendDeadline:
+    """Set a Job's `activeDeadlineSeconds`, which only grows."""
+
+    namespace: str
+    name: str
+    uid: str
+    seconds: int
+
+    @property
+    def key(self) -> str:
+        """One extension at a time a Job."""
+        return f"deadline/{self.uid}"
+
+
+@dataclass(frozen=True)
+class FailPod:
+    """Write `phase: Failed` with this reason on `pods/status`, with the version it was decided from."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    reason: str
+    message: str
+
+    @property
+    def key(self) -> str:
+        """One write a pod."""
+        return f"fail/{self.uid}"
+
+
+@dataclass(frozen=True)
+class DeletePod:
+    """Delete a pod with grace 0, only the one with this UID; 404 is success."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    @property
+    def key(self) -> str:
+        """One deletion a pod."""
+        return f"remove/{self.uid}"
+
+
+@dataclass(frozen=True)
+class Refund:
+    """Record that a disruption ended a pod, so that its attempts aren't charged.
+
+    Call `picture.refund_recorded(pod_uid)` once it is stored; repeating it is harmless.
+    """
+
+    job_uid: str
+    """Of the AnalysisJob."""
+    pod_uid: str
+    reason: str
+    at: datetime
+
+    @property
+    def key(self) -> str:
+        """One refund a pod."""
+        return f"refund/{self.pod_uid}"
+
+
+Action = CreateJob | PatchStatus | SuspendJob | DeleteJob | ExtendDeadline | FailPod | DeletePod | Refund

@@ -1,0 +1,1 @@
+"""Admission: which waiting job may start now, and what the others wait for."""

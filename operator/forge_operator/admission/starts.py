@@ -1,0 +1,49 @@
+"""The starts of the last while, a queue at a time: what the rate limit counts.
+
+A start is the creation of a Job, by the API server's clock; it stays counted when the Job is deleted.
+"""
+
+from bisect import bisect_right, insort
+from datetime import datetime, timedelta
+
+KEPT = timedelta(seconds=121)
+
+
+class Starts:
+    """One queue's starts, each AnalysisJob once. `kept` bounds how far back it remembers."""
+
+    def __init__(self, kept: timedelta = KEPT) -> None:
+        self._kept = kept
+        self._at: dict[str, datetime] = {}
+        self._sorted: list[tuple[datetime, str]] = []
+
+    def add(self, uid: str, at: datetime) -> None:
+        """Count the start of an AnalysisJob; a second one of the same counts only when it is later."""
+        known = self._at.get(uid)
+        if known is not None:
+            if known >= at:
+                return
+            self._sorted.remove((known, uid))
+        self._at[uid] = at
+        insort(self._sorted, (at, uid))
+        self._forget(self._sorted[-1][0] - self._kept)
+
+    def after(self, moment: datetime) -> int:
+        """How many began later than `moment`."""
+        return len(self._sorted) - bisect_right(self._sorted, moment, key=lambda start: start[0])
+
+    def moments_after(self, moment: datetime) -> list[datetime]:
+        """When those that began later than `moment` began, oldest first."""
+        return [at for at, _ in self._sorted[bisect_right(self._sorted, moment, key=lambda start: start[0]) :]]
+
+    def items(self) -> list[tuple[datetime, str]]:
+        """(when, uid) of each, oldest first."""
+        return list(self._sorted)
+
+    def _forget(self, before: datetime) -> None:
+        stale = bisect_right(self._sorted, before, key=lambda start: start[0])
+        # In slices, so that forgetting costs little when starts come one by one.
+        if stale > 64 or stale == len(self._sorted):
+            for _, uid in self._sorted[:stale]:
+                del self._at[uid]
+            del self._sorted[:stale]

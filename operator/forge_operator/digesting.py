@@ -1,0 +1,226 @@
+"""From raw objects to digests: takes objects as they came, hostile or odd ones too, and never raises.
+
+An object that is not ours or has no identity reads as None; an AnalysisJob or JobQueue that can't be carried out keeps
+the sentence that says why.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from forge_core.messages import Termination
+from forge_core.names import (
+    ANALYSIS_ID_ANNOTATION,
+    ANALYSIS_JOB_KIND,
+    ATTEMPTS_ANNOTATION,
+    GROUP,
+    JOB_UID_LABEL,
+    QUEUE_LABEL,
+    RUNNER_CONTAINER,
+    TENANT_LABEL,
+    child_job_name,
+)
+from forge_core.resource import Invalid, JobSpec, Phase, QueueSpec
+from forge_operator.digests import (
+    AnalysisJobDigest,
+    AnyDigest,
+    Condition,
+    EventDigest,
+    JobDigest,
+    Kind,
+    NamespaceDigest,
+    NodeDigest,
+    PodDigest,
+    QueueDigest,
+    Status,
+    Trouble,
+)
+from forge_operator.reading import items, moment, part, text, texts, truth, whole
+from forge_operator.reasons import Reason
+
+_IMAGE_TROUBLE: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_START_TROUBLE: Final = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+
+
+def read(kind: Kind, raw: object) -> AnyDigest | None:
+    """The digest of a raw object; None when it has no identity or is none of ours."""
+    if not text(raw, "metadata", "uid") or not text(raw, "metadata", "name"):
+        return None
+    return _READERS[kind](raw)
+
+
+def _identity(raw: object) -> dict[str, Any]:
+    meta = part(raw, "metadata")
+    return {
+        "uid": text(meta, "uid"),
+        "name": text(meta, "name"),
+        "namespace": text(meta, "namespace"),
+        "version": whole(meta, "resourceVersion"),
+        "created": moment(meta, "creationTimestamp"),
+        "deleted_at": moment(meta, "deletionTimestamp"),
+    }
+
+
+def _conditions(raw: object) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(
+            text(found, "type"),
+            text(found, "status"),
+            text(found, "reason"),
+            text(found, "message", limit=32768),
+            moment(found, "lastTransitionTime"),
+        )
+        for found in items(raw, "status", "conditions")
+    )
+
+
+def _status(raw: object) -> Status:
+    status = part(raw, "status")
+    try:
+        phase = Phase(text(status, "phase"))
+    except ValueError:
+        phase = Phase.QUEUED
+    return Status(
+        phase=phase,
+        message=text(status, "message", limit=32768),
+        conditions=_conditions(raw),
+        progress=whole(status, "progress"),
+        stage=text(status, "stage"),
+        attempts=whole(status, "attempts"),
+        queued_at=moment(status, "queuedAt"),
+        admitted_at=moment(status, "admittedAt"),
+        started_at=moment(status, "startedAt"),
+        completed_at=moment(status, "completedAt"),
+        job_name=text(status, "jobName"),
+        summary=part(status, "summary") or None,
+    )
+
+
+def _analysis_job(raw: object) -> AnalysisJobDigest:
+    spec, problem = None, ""
+    try:
+        spec = JobSpec.read(part(raw, "spec"))
+    except (Invalid, ValueError, RecursionError) as error:
+        problem = f"spec.{error}"[:1000]
+    return AnalysisJobDigest(
+        **_identity(raw),
+        spec=spec,
+        problem=problem,
+        status=_status(raw),
+        analysis_id=texts(raw, "metadata", "annotations").get(ANALYSIS_ID_ANNOTATION, ""),
+        queue=text(raw, "spec", "queue"),
+    )
+
+
+def _queue(raw: object) -> QueueDigest:
+    try:
+        return QueueDigest(**_identity(raw), spec=QueueSpec.read(part(raw, "spec")), problem="")
+    except (Invalid, ValueError, RecursionError) as error:
+        return QueueDigest(**_identity(raw), spec=None, problem=f"spec.{error}"[:1000])
+
+
+def _namespace(raw: object) -> NamespaceDigest:
+    labels = texts(raw, "metadata", "labels")
+    return NamespaceDigest(**_identity(raw), tenant=labels.get(TENANT_LABEL, ""), labels=labels)
+
+
+def _controller(raw: object, kind: str) -> dict[str, Any]:
+    owners = items(raw, "metadata", "ownerReferences")
+    return next((owner for owner in owners if truth(owner, "controller") and text(owner, "kind") == kind), {})
+
+
+def _job(raw: object) -> JobDigest | None:
+    owner = _controller(raw, ANALYSIS_JOB_KIND)
+    owner_uid, owner_name = text(owner, "uid"), text(owner, "name")
+    ours = owner_uid and text(owner, "apiVersion").startswith(f"{GROUP}/")
+    if not ours or text(raw, "metadata", "name") != child_job_name(owner_name, owner_uid):
+        return None
+    labels = texts(raw, "metadata", "labels")
+    conditions = _conditions(raw)
+    return JobDigest(
+        **_identity(raw),
+        owner_uid=owner_uid,
+        owner_name=owner_name,
+        queue=labels.get(QUEUE_LABEL, ""),
+        tenant=labels.get(TENANT_LABEL, ""),
+        attempts=whole(raw, "metadata", "annotations", ATTEMPTS_ANNOTATION, default=1),
+        active=whole(raw, "status", "active"),
+        ready=whole(raw, "status", "ready"),
+        succeeded=whole(raw, "status", "succeeded"),
+        failed=whole(raw, "status", "failed"),
+        terminating=whole(raw, "status", "terminating"),
+        suspend=truth(raw, "spec", "suspend"),
+        suspended=any(c.type == "Suspended" and c.holds for c in conditions),
+        conditions=conditions,
+        started_at=moment(raw, "status", "startTime"),
+        completed_at=moment(raw, "status", "completionTime"),
+        deadline=whole(raw, "spec", "activeDeadlineSeconds") or None,
+    )
+
+
+def _named(raw: object, *path: str) -> dict[str, Any]:
+    return next((found for found in items(raw, *path) if text(found, "name") == RUNNER_CONTAINER), {})
+
+
+def _trouble(raw: object, runner: dict[str, Any]) -> Trouble | None:
+    waiting, reason = text(runner, "state", "waiting", "message"), text(runner, "state", "waiting", "reason")
+    if reason in _IMAGE_TROUBLE:
+        return Trouble(Reason.IMAGE_UNAVAILABLE, waiting or reason)
+    if reason in _START_TROUBLE:
+        return Trouble(Reason.CONTAINER_NOT_STARTED, waiting or reason)
+    for condition in items(raw, "status", "conditions"):
+        if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
+            return Trouble(Reason.UNSCHEDULABLE, text(condition, "message") or text(condition, "reason"))
+    return None
+
+
+def _pod(raw: object) -> PodDigest | None:
+    job = _controller(raw, "Job")
+    if not text(job, "uid") or JOB_UID_LABEL not in texts(raw, "metadata", "labels"):
+        return None
+    runner = _named(raw, "status", "containerStatuses")
+    ended = part(runner, "state", "terminated")
+    disruption = next((c for c in _conditions(raw) if c.type == "DisruptionTarget" and c.holds), None)
+    running_since = moment(runner, "state", "running", "startedAt")
+    exit_code = ended.get("exitCode")
+    return PodDigest(
+        **_identity(raw),
+        job_uid=text(job, "uid"),
+        node=text(raw, "spec", "nodeName"),
+        phase=text(raw, "status", "phase"),
+        reason=text(raw, "status", "reason"),
+        message=text(raw, "status", "message"),
+        disruption=(disruption.reason or "DisruptionTarget") if disruption else "",
+        trouble=_trouble(raw, runner),
+        running_since=running_since,
+        started_at=running_since or moment(ended, "startedAt"),
+        ended_at=moment(ended, "finishedAt"),
+        exit_code=exit_code if isinstance(exit_code, int) else None,
+        out_of_memory=text(ended, "reason") == "OOMKilled",
+        words=Termination.decode(text(ended, "message", limit=8192)),
+        memory_limit=texts(_named(raw, "spec", "containers"), "resources", "limits").get("memory", "")[:32],
+    )
+
+
+def _node(raw: object) -> NodeDigest:
+    ready = any(c.type == "Ready" and c.holds for c in _conditions(raw))
+    return NodeDigest(**_identity(raw), ready=ready)
+
+
+def _event(raw: object) -> EventDigest | None:
+    about = part(raw, "involvedObject")
+    if text(about, "kind") != "Job" or text(raw, "reason") != "FailedCreate":
+        return None
+    return EventDigest(
+        **_identity(raw), about_uid=text(about, "uid"), reason=text(raw, "reason"), message=text(raw, "message")
+    )
+
+
+_READERS: Final[dict[Kind, Callable[[object], AnyDigest | None]]] = {
+    Kind.ANALYSIS_JOB: _analysis_job,
+    Kind.JOB_QUEUE: _queue,
+    Kind.NAMESPACE: _namespace,
+    Kind.JOB: _job,
+    Kind.POD: _pod,
+    Kind.NODE: _node,
+    Kind.EVENT: _event,
+}

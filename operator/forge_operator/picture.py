@@ -1,0 +1,393 @@
+"""The operator's picture of the cluster, in memory: fed by `observe`, read by `decide`, never doing I/O.
+
+Watches, relists and the answers to our own writes all enter by `observe`, in any order and any number of times: what
+is older than what is held has no effect, and what was deleted does not come back.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+from forge_operator.admission.starts import KEPT, Starts
+from forge_operator.digesting import read
+from forge_operator.digests import (
+    AnalysisJobDigest,
+    AnyDigest,
+    EventDigest,
+    JobDigest,
+    Kind,
+    NamespaceDigest,
+    NodeDigest,
+    PodDigest,
+    QueueDigest,
+)
+from forge_operator.placing import Owner, Place, Places, State, state_of, turn_of
+from forge_operator.reading import part, text, whole
+
+REQUIRED: Final = frozenset(kind for kind in Kind if kind is not Kind.EVENT)
+"""Nothing is decided before a first complete list of each of these."""
+TOMBSTONES: Final = 20_000
+GONE_PODS: Final = 20
+"""Ended pods remembered for one Job after their deletion."""
+FIRST_REFUSAL_SECONDS: Final = 2.0
+LONGEST_REFUSAL_SECONDS: Final = 60.0
+
+_D = TypeVar("_D", bound=AnyDigest)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every runner pod is told of the place it runs in."""
+
+    api_url: str = ""
+    redis_url: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    tenant_cap: int | None = None
+    """Jobs that one tenant may have admitted at once, over all queues; None is no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an observation changed; `after` is None when the object is gone."""
+
+    kind: Kind
+    before: AnyDigest | None
+    after: AnyDigest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A Job's creation whose outcome isn't known yet: it keeps its slot."""
+
+    queue: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The API server refused to create a Job; it isn't asked again before `until`."""
+
+    message: str
+    until: datetime
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A runner's last progress: `percent` in whole numbers, `attempt` in the whole job."""
+
+    percent: int
+    stage: str
+    attempt: int
+
+
+class Picture:
+    """All that `decide` knows. `began` is when this operator began to observe."""
+
+    def __init__(self, began: datetime, surroundings: Surroundings | None = None) -> None:
+        self.began = began
+        self.surroundings = surroundings or Surroundings()
+        self.analysis_jobs: dict[str, AnalysisJobDigest] = {}
+        self.queues: dict[str, QueueDigest] = {}
+        self.namespaces: dict[str, NamespaceDigest] = {}
+        self.nodes: dict[str, NodeDigest] = {}
+        self.jobs: dict[Owner, JobDigest] = {}
+        self.places = Places()
+        self.holds: dict[str, Hold] = {}
+        self.refusals: dict[str, Refusal] = {}
+        self.away: dict[str, str] = {}
+        """Dependencies that are known to be away, by name, with the error seen."""
+        self.history_known = False
+        """Whether the starts before `began` have been read from the history."""
+        self.reports: dict[str, Report] = {}
+        self.noticed_at: dict[str, datetime] = {}
+        self.notices: deque[datetime] = deque(maxlen=1000)
+        self.ending_pods: dict[str, PodDigest] = {}
+        self.unrefunded: dict[str, PodDigest] = {}
+        self.pod_refusals: dict[str, EventDigest] = {}
+        self._held: dict[Kind, dict[str, AnyDigest]] = {kind: {} for kind in Kind}
+        self._tombstones: dict[str, int] = {}
+        self._complete: set[Kind] = set()
+        self._pods: dict[Owner, dict[str, PodDigest]] = defaultdict(dict)
+        self._gone_pods: dict[Owner, dict[str, PodDigest]] = defaultdict(dict)
+        self._owner_of_job: dict[str, Owner] = {}
+        self._starts: dict[str, Starts] = {}
+        self._refunded: set[str] = set()
+        self._held_in: dict[str, int] = defaultdict(int)
+
+    # --- what was seen -------------------------------------------------------------------------------------------
+
+    def observe(self, kind: Kind, event: str | None, raw: object) -> Change | None:
+        """Take in a raw object from a watch (`event` ADDED, MODIFIED, DELETED), a list or an answer (None).
+
+        Returns what changed, None when nothing did: the object is none of ours, or older than what is held.
+        """
+        uid, version = text(raw, "metadata", "uid"), whole(part(raw, "metadata"), "resourceVersion")
+        before = self._held[kind].get(uid)
+        if version <= self._tombstones.get(uid, -1):
+            return None
+        if event == "DELETED":
+            if before is not None and version < before.version:
+                return None
+            self._bury(uid, version)
+            return self._replace(kind, before, None) if before is not None else None
+        if before is not None and version <= before.version:
+            return None
+        after = read(kind, raw)
+        if after is None and before is None:
+            return None
+        return self._replace(kind, before, after)
+
+    def relisted(self, kind: Kind, seen: Collection[str], version: int) -> list[Change]:
+        """A complete list ended: `seen` are the UIDs in it, `version` its resourceVersion. Returns the removals.
+
+        Every object of the list must have been observed before. Removed is only what was last seen at or before the
+        list's version: something newer may simply have been created since.
+        """
+        self._complete.add(kind)
+        lost = [held for uid, held in self._held[kind].items() if uid not in seen and held.version <= version]
+        for held in lost:
+            self._bury(held.uid, held.version)
+        return [self._replace(kind, held, None) for held in lost]
+
+    @property
+    def missing(self) -> frozenset[Kind]:
+        """The kinds of which no complete list came yet; nothing is decided before."""
+        return REQUIRED - self._complete
+
+    # --- what was done -------------------------------------------------------------------------------------------
+
+    def hold(self, uid: str, queue: str, namespace: str) -> None:
+        """A Job's creation is about to be sent: the job keeps its slot until `release`."""
+        if uid in self.holds:
+            return
+        self.holds[uid] = Hold(queue, namespace)
+        self._held_in[queue] += 1
+        self._place((namespace, uid))
+
+    def release(self, uid: str) -> None:
+        """The outcome of the creation is known; a Job that was made has been observed before."""
+        hold = self.holds.pop(uid, None)
+        if hold is not None:
+            self._held_in[hold.queue] -= 1
+            self._place((hold.namespace, uid))
+
+    def refused(self, uid: str, message: str, now: datetime) -> None:
+        """The API server refused to create the job's Job: it is asked again later, each time after a longer pause."""
+        times = self.refusals[uid].times + 1 if uid in self.refusals else 1
+        pause = min(FIRST_REFUSAL_SECONDS * 2 ** min(times - 1, 10), LONGEST_REFUSAL_SECONDS)
+        self.refusals[uid] = Refusal(message, now + timedelta(seconds=pause), times)
+
+    def noticed(self, uid: str, now: datetime) -> None:
+        """A spare write was sent: it counts against the budget."""
+        self.noticed_at[uid] = now
+        self.notices.append(now)
+
+    def refund_recorded(self, pod_uid: str) -> None:
+        """The history holds the refund of this pod."""
+        self.unrefunded.pop(pod_uid, None)
+        self._refunded.add(pod_uid)
+
+    # --- what else is known --------------------------------------------------------------------------------------
+
+    def dependency(self, name: str, error: str) -> bool:
+        """Whether a dependency (`PostgreSQL`, `the API`) is away, with the error; "" when it is there. True if new."""
+        was = name in self.away
+        if error:
+            self.away[name] = error
+        else:
+            self.away.pop(name, None)
+        return was != bool(error)
+
+    def remember_starts(self, queue: str, starts: Iterable[tuple[str, datetime]]) -> None:
+        """Starts that the history knows: (UID of the AnalysisJob, when). Set `history_known` after the last queue."""
+        for uid, at in starts:
+            self._starts_of(queue).add(uid, at)
+
+    def report(self, uid: str, report: Report) -> bool:
+        """A runner's progress as Redis has it. Returns whether it is new; only open jobs are remembered."""
+        job = self.analysis_jobs.get(uid)
+        if job is None or job.status.phase.terminal or self.reports.get(uid) == report:
+            return False
+        self.reports[uid] = report
+        return True
+
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    def job_of(self, job: AnalysisJobDigest) -> JobDigest | None:
+        """The batch/v1 Job of an AnalysisJob."""
+        return self.jobs.get((job.namespace, job.uid))
+
+    def pods_of(self, job: JobDigest) -> Collection[PodDigest]:
+        """The pods of a Job that are there."""
+        return self._pods.get((job.namespace, job.uid), _NOBODY).values()
+
+    def all_pods_of(self, job: JobDigest) -> list[PodDigest]:
+        """The pods of a Job, also those that were deleted while we looked, oldest first."""
+        key = (job.namespace, job.uid)
+        pods = {**self._gone_pods.get(key, _NOBODY), **self._pods.get(key, _NOBODY)}
+        return sorted(pods.values(), key=lambda pod: (pod.created or self.began, pod.name))
+
+    def owner_of(self, pod: PodDigest) -> JobDigest | None:
+        """The Job of ours that owns a pod: the UID of the Job and the namespace must fit."""
+        owner = self._owner_of_job.get(pod.job_uid)
+        job = self.jobs.get(owner) if owner and owner[0] == pod.namespace else None
+        return job if job is not None and job.uid == pod.job_uid else None
+
+    def tenant_of(self, namespace: str) -> str:
+        """The tenant that owns a namespace, "" when none does."""
+        found = self.namespaces.get(namespace)
+        return found.tenant if found else ""
+
+    def slots_used(self, queue: str) -> int:
+        """How many jobs hold a slot of a queue."""
+        return sum(map(len, self.places.admitted_in(queue).values()))
+
+    def starts_after(self, queue: str, moment: datetime) -> int:
+        """Starts of a queue later than `moment`, those under way included."""
+        starts = self._starts.get(queue)
+        return self._held_in.get(queue, 0) + (starts.after(moment) if starts else 0)
+
+    def held(self, kind: Kind) -> Collection[AnyDigest]:
+        """All digests of a kind."""
+        return self._held[kind].values()
+
+    # --- keeping the indexes -------------------------------------------------------------------------------------
+
+    def _bury(self, uid: str, version: int) -> None:
+        self._tombstones[uid] = version
+        while len(self._tombstones) > TOMBSTONES:
+            del self._tombstones[next(iter(self._tombstones))]
+
+    def _replace(self, kind: Kind, before: AnyDigest | None, after: AnyDigest | None) -> Change:
+        digest = after or before
+        if after is not None:
+            self._held[kind][after.uid] = after
+        elif before is not None:
+            del self._held[kind][before.uid]
+        match digest:
+            case AnalysisJobDigest():
+                self._index_analysis_job(digest, after is not None)
+            case JobDigest():
+                self._index_job(digest, after is not None)
+            case PodDigest():
+                self._index_pod(digest, after is not None)
+            case QueueDigest():
+                self._index_queue(digest, after is not None)
+            case NamespaceDigest():
+                _by_name(self.namespaces, digest, after is not None)
+            case NodeDigest():
+                _by_name(self.nodes, digest, after is not None)
+            case EventDigest():
+                self._index_event(digest, after is not None)
+        return Change(kind, before, after)
+
+    def _index_analysis_job(self, job: AnalysisJobDigest, there: bool) -> None:
+        if there:
+            self.analysis_jobs[job.uid] = job
+        else:
+            del self.analysis_jobs[job.uid]
+        if not there or job.status.phase.terminal:
+            for memory in (self.reports, self.noticed_at, self.refusals):
+                memory.pop(job.uid, None)
+        self._place((job.namespace, job.uid))
+
+    def _index_job(self, job: JobDigest, there: bool) -> None:
+        owner = (job.namespace, job.owner_uid)
+        if there:
+            self.jobs[owner] = job
+            self._owner_of_job[job.uid] = owner
+            self.refusals.pop(job.owner_uid, None)
+            if job.created:
+                self._starts_of(job.queue).add(job.owner_uid, job.created)
+            if job.active or job.terminating:
+                self.pod_refusals.pop(job.uid, None)
+        else:
+            if self.jobs.get(owner, job).uid == job.uid:
+                self.jobs.pop(owner, None)
+            self._owner_of_job.pop(job.uid, None)
+            self.pod_refusals.pop(job.uid, None)
+            gone = self._gone_pods.pop((job.namespace, job.uid), {})
+            for uid in [*gone, *self._pods.get((job.namespace, job.uid), ())]:
+                self.unrefunded.pop(uid, None)
+        self._place(owner)
+
+    def _index_pod(self, pod: PodDigest, there: bool) -> None:
+        key = (pod.namespace, pod.job_uid)
+        if there:
+            self._pods[key][pod.uid] = pod
+            if pod.disruption and pod.phase != "Succeeded" and pod.uid not in self._refunded:
+                self.unrefunded[pod.uid] = pod
+        else:
+            self._pods[key].pop(pod.uid, None)
+            if not self._pods[key]:
+                del self._pods[key]
+            self._refunded.discard(pod.uid)
+            if self.owner_of(pod) is not None and len(self._gone_pods[key]) < GONE_PODS:
+                self._gone_pods[key][pod.uid] = pod
+        if there and pod.deleted_at is not None:
+            self.ending_pods[pod.uid] = pod
+        else:
+            self.ending_pods.pop(pod.uid, None)
+        owner = self._owner_of_job.get(pod.job_uid)
+        if owner is not None:
+            self._place(owner)
+
+    def _index_queue(self, queue: QueueDigest, there: bool) -> None:
+        _by_name(self.queues, queue, there)
+        starts = Starts(self._kept(queue.name))
+        for at, uid in self._starts[queue.name].items() if queue.name in self._starts else ():
+            starts.add(uid, at)
+        self._starts[queue.name] = starts
+        for job in self.jobs.values():
+            if job.queue == queue.name and job.created:
+                starts.add(job.owner_uid, job.created)
+        for namespace, turns in list(self.places.waiting(queue.name).items()):
+            for _, _, uid in list(turns):
+                self._place((namespace, uid))
+
+    def _index_event(self, event: EventDigest, there: bool) -> None:
+        # Events are not kept: only the last word about a Job that is there is.
+        self._held[Kind.EVENT].pop(event.uid, None)
+        if there and event.about_uid in self._owner_of_job:
+            self.pod_refusals[event.about_uid] = event
+
+    def _starts_of(self, queue: str) -> Starts:
+        if queue not in self._starts:
+            self._starts[queue] = Starts(self._kept(queue))
+        return self._starts[queue]
+
+    def _kept(self, queue: str) -> timedelta:
+        found = self.queues.get(queue)
+        limit = found.spec.rate_limit if found and found.spec else None
+        return max(KEPT, timedelta(seconds=limit.per + 61)) if limit else KEPT
+
+    def _place(self, owner: Owner) -> None:
+        namespace, uid = owner
+        job, child, hold = self.analysis_jobs.get(uid), self.jobs.get(owner), self.holds.get(uid)
+        if job is not None and job.namespace != namespace:
+            job = None
+        alive = child is not None and any(pod.live for pod in self.pods_of(child))
+        state = state_of(job, child, hold is not None and hold.namespace == namespace, alive)
+        if state is None:
+            self.places.put(owner, None)
+            return
+        queue = job.queue if job else child.queue if child else hold.queue if hold else ""
+        if state is not State.WAITING or job is None:
+            self.places.put(owner, Place(state, queue))
+            return
+        found = self.queues.get(queue)
+        default = found.spec.default_priority if found and found.spec else 5
+        self.places.put(owner, Place(state, queue, turn_of(job, default)))
+
+
+_NOBODY: Final[dict[str, PodDigest]] = {}
+
+
+def _by_name(index: dict[str, _D], digest: _D, there: bool) -> None:
+    if there:
+        index[digest.name] = digest
+    elif digest.name in index and index[digest.name].uid == digest.uid:
+        del index[digest.name]
