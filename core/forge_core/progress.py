@@ -142,6 +142,16 @@ class Progress:
         found = {uid: Snapshot(last or "", _moment(beat)) for uid, (last, beat) in zip(uids, rows, strict=True)}
         return {uid: snapshot for uid, snapshot in found.items() if snapshot.payload or snapshot.heartbeat}
 
+    async def servers(self) -> frozenset[str]:
+        """The run id of each server: another set than before means that users must be set again."""
+        with _translated():
+            if isinstance(self._redis, RedisCluster):
+                answers = await self._redis.execute_command("INFO", "server", target_nodes=RedisCluster.ALL_NODES)
+                infos = list(answers.values()) if "run_id" not in answers else [answers]
+            else:
+                infos = [await self._redis.info("server")]
+        return frozenset(str(info["run_id"]) for info in infos)
+
     async def set_user(self, tenant: str, password: str) -> None:
         """Set the tenant's user on every node: its own keys and only the commands that a runner needs.
 

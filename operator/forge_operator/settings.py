@@ -1,0 +1,54 @@
+"""The operator's settings, read once from the environment (prefix FORGE_)."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable of the same name: `database_url` is FORGE_DATABASE_URL."""
+
+    model_config = SettingsConfigDict(env_prefix="FORGE_", frozen=True)
+
+    database_url: str
+    redis_url: str
+    redis_username: str = ""
+    redis_password: SecretStr = SecretStr("")
+    managed_redis: bool = False
+    """A Redis whose users somebody else keeps: the operator sets none."""
+    api_url: str
+    """Base URL of the API's internal port; runners are given it, and nothing is admitted while it doesn't answer."""
+    namespace: str = "forge-jobs"
+    """Where the operator's Lease is."""
+    pod_name: str = "forge-operator"
+    pod_uid: str = ""
+    allowed_hosts: str = ""
+    """Hosts, comma separated, that repositories may be on although their address is not public."""
+    tenants: str = ""
+    """Tenants, comma separated, that this installation serves; empty: every namespace with the tenant label."""
+    kubeconfig: str | None = None
+    """Outside of a cluster: a kubeconfig; KUBECONFIG is heeded too."""
+    log_level: str = "INFO"
+    port: int = 8080
+    """Of /metrics, /healthz, /readyz."""
+    relist_seconds: float = Field(default=120.0, ge=1, le=3600)
+    """Between two complete lists of everything, which repair what the watches missed."""
+    writes_at_once: int = Field(default=32, ge=1, le=500)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """`allowed_hosts`, split."""
+        return _split(self.allowed_hosts)
+
+    @property
+    def served(self) -> frozenset[str]:
+        """`tenants`, split; empty means all."""
+        return frozenset(_split(self.tenants))
+
+    @property
+    def identity(self) -> str:
+        """Who holds the Lease: unique among pods, also among those of one name."""
+        return f"{self.pod_name}_{self.pod_uid}" if self.pod_uid else self.pod_name
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
