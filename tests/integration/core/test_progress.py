@@ -14,11 +14,6 @@ from tests.services.redis import RedisServer
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["redis_url", "redis_cluster_url"])
 def url(request: pytest.FixtureRequest) -> str:
     value: str = request.getfixturevalue(request.param)

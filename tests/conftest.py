@@ -1,0 +1,67 @@
+"""What every test may ask for: asyncio for coroutine tests, and the cluster that `make up` brought up."""
+
+import json
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+LOCAL = ROOT / ".local"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Coroutine tests run on asyncio."""
+    return "asyncio"
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl against this clone's cluster, as its administrator."""
+
+    kubeconfig: Path
+
+    def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """One call. Raises AssertionError with what kubectl said when it fails and `check` is true."""
+        program = LOCAL / "bin" / "kubectl"
+        command = [str(program) if program.exists() else "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0 or not check, f"{' '.join(arguments)}: {done.stderr.strip()}"
+        return done
+
+    def get(self, *arguments: str) -> Any:
+        """The JSON of `kubectl get`."""
+        return json.loads(self.run("get", *arguments, "-o", "json").stdout)
+
+    def apply(self, *manifests: dict[str, Any], check: bool = True) -> subprocess.CompletedProcess[str]:
+        """`kubectl apply -f -` of the manifests."""
+        return self.run("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests), check=check)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """The kubeconfig of this clone's cluster; there is no test of the cluster without one."""
+    path = LOCAL / "kubeconfig"
+    assert path.exists(), "no cluster: `make up` brings one up"
+    return path
+
+
+@pytest.fixture(scope="session")
+def kubectl(kubeconfig: Path) -> Kubectl:
+    """kubectl as the cluster's administrator."""
+    return Kubectl(kubeconfig)
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """A fresh namespace, gone after the test."""
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    kubectl.run("create", "namespace", name)
+    yield name
+    kubectl.run("delete", "namespace", name, "--wait=false")
