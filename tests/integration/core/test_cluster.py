@@ -1,5 +1,6 @@
 """The Kubernetes API by raw JSON, against a real API server."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -89,10 +90,9 @@ async def old_server() -> AsyncIterator[str]:
     status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version: 1 (9)"}
 
     async def answer(request: web.Request) -> web.Response:
-        event = {"type": "ERROR", "object": status}
-        return web.json_response(
-            event if "watch" in request.query else status, status=200 if "watch" in request.query else 410
-        )
+        if "watch" in request.query:
+            return web.Response(text=json.dumps({"type": "ERROR", "object": status}) + "\n")
+        return web.json_response(status, status=410)
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
