@@ -32,11 +32,18 @@ def api_port(clone: Path, is_free: Callable[[int], bool]) -> int:
     """8080 when it is free, else the first free port from a place of the clone's own on."""
     first = int(digest(str(clone)), 16) % len(OTHER_PORTS)
     candidates = [USUAL_PORT, *OTHER_PORTS[first:], *OTHER_PORTS[:first]]
-    return next(port for port in candidates if is_free(port))
+    for port in candidates:
+        if is_free(port):
+            return port
+    raise RuntimeError("no free port for the API")
 
 
 def first_free(first: int, is_free: Callable[[int], bool]) -> int:
-    return next(port for port in range(first, first + 100) if is_free(port))
+    """The port itself, or the next free one after it."""
+    for port in range(first, first + 100):
+        if is_free(port):
+            return port
+    raise RuntimeError(f"no free port from {first} on")
 
 
 def kind_config(source: str, port: int) -> str:

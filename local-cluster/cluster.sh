@@ -38,7 +38,7 @@ case ${1:-} in
     if exists && [ -e "$MADE" ] && ! answers; then
       (step "cluster $CLUSTER started again" start_again) || echo "it can't be mended, so a new one is made" >&2
     fi
-    exists && answers || step "cluster $CLUSTER" create ;;
+    if ! exists || ! answers; then step "cluster $CLUSTER" create; fi ;;
   ready) step "nodes and system pods ready" nodes_ready ;;
   delete)
     if exists; then step "cluster $CLUSTER removed" kind delete cluster --name "$CLUSTER"; fi

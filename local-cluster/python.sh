@@ -9,7 +9,9 @@ uv_venv() {
 }
 project() { cd "$ROOT" && uv sync --locked; }
 
-locked
-"$CACHE/uv-$UV/bin/uv" --version >/dev/null 2>&1 || step "uv $UV" uv_venv
+if ! "$CACHE/uv-$UV/bin/uv" --version >/dev/null 2>&1; then
+  locked
+  step "uv $UV" uv_venv
+fi
 ln -sfn "$CACHE/uv-$UV/bin/uv" "$LOCAL/bin/uv"
 if [ "${1:-}" = project ]; then step "Python packages in .venv" project; fi

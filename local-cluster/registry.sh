@@ -4,19 +4,20 @@
 . "$(dirname "$0")/here.sh"
 
 start() {
-  docker rm -f $REGISTRY >/dev/null 2>&1 || true
-  [ -s "$CACHE/registry.port" ] && [ "$(python3 "$HERE/clone.py" free-port "$(registry_port)")" = "$(registry_port)" ] ||
-    python3 "$HERE/clone.py" free-port 5001 >"$CACHE/registry.port"
-  docker run -d --name $REGISTRY --restart unless-stopped -p "127.0.0.1:$(registry_port):5000" -v $REGISTRY:/var/lib/registry registry:2
+  docker rm -f "$REGISTRY" >/dev/null 2>&1 || true
+  # the port of last time, when it is still free: the nodes of other clones know it
+  python3 "$HERE/clone.py" free-port "$(registry_port 2>/dev/null || echo 5001)" >"$CACHE/registry.port.new"
+  mv "$CACHE/registry.port.new" "$CACHE/registry.port"
+  docker run -d --name "$REGISTRY" --restart unless-stopped -p "127.0.0.1:$(registry_port):5000" -v "$REGISTRY:/var/lib/registry" registry:2
   for _ in {1..40}; do answers && return; sleep 0.25; done
-  docker logs $REGISTRY; return 1
+  docker logs "$REGISTRY"; return 1
 }
 answers() { curl -sf --noproxy '*' -o /dev/null "http://localhost:$(registry_port)/v2/"; }
 connect() { # the nodes ask the registry by its name in kind's network
   local node dir; dir=/etc/containerd/certs.d/localhost:$(registry_port)
-  docker network connect kind $REGISTRY 2>/dev/null || true   # already connected
+  docker network connect kind "$REGISTRY" 2>/dev/null || true   # already connected
   for node in $(kind get nodes --name "$CLUSTER"); do
-    printf '[host."http://%s:5000"]\n  capabilities = ["pull", "resolve"]\n' $REGISTRY |
+    printf '[host."http://%s:5000"]\n  capabilities = ["pull", "resolve"]\n' "$REGISTRY" |
       docker exec -i "$node" sh -c "mkdir -p $dir && cat >$dir/hosts.toml"
   done
 }
@@ -24,6 +25,6 @@ case ${1:-} in
   up)
     answers 2>/dev/null || step "local registry" start
     connect ;;
-  down) docker rm -f $REGISTRY >/dev/null 2>&1 || true ;;   # its volume stays: the next start is warm
+  down) docker rm -f "$REGISTRY" >/dev/null 2>&1 || true ;;   # its volume stays: the next start is warm
   *) echo "usage: $0 up|down" >&2; exit 2 ;;
 esac

@@ -24,6 +24,7 @@ kind_files() { # what kind's own node image is made of
   module=$(go env GOMODCACHE)/sigs.k8s.io/kind@$KIND
   cp -r "$module/images/base/files" "$CONTEXT/kind-files"; chmod -R u+w "$CONTEXT/kind-files"; rm -rf "$CONTEXT/kind-files/LICENSES"
   echo "$KUBERNETES" >"$CONTEXT/kind/version"
+  # shellcheck disable=SC2016   # the backticks are Go's
   sed -n '/^const defaultStorageManifest = `/,/^`/p' "$module/pkg/build/nodeimage/const_storage.go" |
     sed -e '1d;$d' -e "s|\` + storageProvisionerImage + \`|forge-local/local-path:1|; s|\` + storageHelperImage + \`|forge-local/kube:1|" \
       >"$CONTEXT/kind/manifests/default-storage.yaml"

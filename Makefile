@@ -1,0 +1,98 @@
+# Everything a developer does here, by name. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help up down images install token demo python packages check format unit integration e2e test kwok \
+  bench-latency bench-analysis bench-throughput format-check lint types types-local-cluster imports chart scripts
+
+export PATH := $(CURDIR)/.local/bin:$(PATH)
+export KUBECONFIG := $(CURDIR)/.local/kubeconfig
+BIN := .venv/bin
+TENANT ?= demo
+N ?= 1000
+# USER is a variable of every shell; only one that was given to make is meant
+ifeq ($(origin USER),command line)
+TOKEN_USER := $(USER)
+else
+TOKEN_USER := me
+endif
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: ## bring up this clone's kind cluster; safe to repeat
+	@local-cluster/up.sh
+
+down: ## remove it, and what no other clone uses
+	@local-cluster/down.sh
+
+images: up ## build the images and push them to the local registry
+	@local-cluster/images.sh
+
+install: images ## install or upgrade Forge Jobs on the cluster
+	@local-cluster/install.sh
+
+token: ## print a token for the local cluster's API: make token TENANT=demo USER=me
+	@local-cluster/token.sh $(TENANT) $(TOKEN_USER)
+
+demo: install python ## analyse a real repository and watch it: make demo [REPO=url-or-folder]
+	@local-cluster/demo.sh "$(REPO)"
+
+test: check unit integration install e2e ## everything, from a clean clone on
+
+check: python ## format, lint, types, imports, chart: under a minute
+	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
+
+unit: python ## unit and property tests
+	$(BIN)/pytest -q tests/unit
+
+integration: python packages ## tests against a real PostgreSQL and a real Redis
+	$(BIN)/pytest -q tests/integration
+
+e2e: python ## tests on the cluster, where Forge Jobs is installed
+	$(BIN)/pytest -q tests/e2e
+
+format: python ## format the sources, and mend what ruff can mend safely
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench-latency: install python ## from apply to the runner's first line, against a bare Job
+	@$(BIN)/python -m bench.latency
+
+bench-analysis: install python ## the demo's repository in the runner's image on one CPU, against pylint
+	@$(BIN)/python -m bench.analysis
+
+bench-throughput: install python kwok ## N AnalysisJobs against N bare Jobs on simulated nodes: make bench-throughput N=1000
+	@N=$(N) $(BIN)/python -m bench.throughput
+
+python:
+	@local-cluster/python.sh project
+
+packages:
+	@local-cluster/packages.sh base test
+
+kwok:
+	@local-cluster/tools.sh kwok
+
+format-check:
+	$(BIN)/ruff format --check
+
+lint:
+	$(BIN)/ruff check
+
+types:
+	$(BIN)/mypy
+
+types-local-cluster:   # programs that stand alone, each checked as one
+	@for program in local-cluster/*.py local-cluster/git-server/*.py; do $(BIN)/mypy --no-error-summary "$$program" || exit 1; done
+
+imports:
+	$(BIN)/lint-imports
+
+chart:
+	@local-cluster/tools.sh helm
+	helm lint --quiet helm/forge-jobs
+	@if [ -d tests/unit/chart ]; then $(BIN)/pytest -q tests/unit/chart; fi
+
+scripts:
+	@if command -v shellcheck >/dev/null; then shellcheck -x local-cluster/*.sh local-cluster/bare-machine/*.sh .ci/run; \
+	else echo "shellcheck is not installed: scripts not checked"; fi

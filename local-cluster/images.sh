@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Builds the project's images, pushes what the local registry lacks, and writes .local/images.yaml: the chart's values.
+# A tag is the image's own identity, so the same sources give the same names and a changed line a new one.
+. "$(dirname "$0")/here.sh"
+# shellcheck source=local-cluster/image_source.sh
+. "$HERE/image_source.sh"
+
+DOCKERFILES=(   # NAME DOCKERFILE CONTEXT
+  "forge-operator operator/Dockerfile ."
+  "forge-api api/Dockerfile ."
+  "forge-runner-analysis job-images/analysis/Dockerfile ."
+  "git-server local-cluster/git-server/Dockerfile local-cluster/git-server"
+)
+has() { # has NAME TAG: is it in the registry?
+  curl -sf --noproxy '*' -o /dev/null -I -H 'Accept: application/vnd.docker.distribution.manifest.v2+json,application/vnd.oci.image.index.v1+json,application/vnd.oci.image.manifest.v1+json' \
+    "http://$HOST/v2/$1/manifests/$2"
+}
+push() { # push IMAGE NAME TAG
+  has "$2" "$3" && return
+  docker tag "$1" "$HOST/$2:$3"
+  docker push -q "$HOST/$2:$3"
+}
+identity() { local id; id=$(docker image inspect -f '{{.Id}}' "$1"); id=${id#sha256:}; echo "${id:0:12}"; }
+build() { # build NAME DOCKERFILE CONTEXT
+  local tag
+  docker build -q -t "$CLUSTER/$1" -f "$2" "$3"   # the clone's own name: two clones may hold different sources
+  tag=$(identity "$CLUSTER/$1")
+  push "$CLUSTER/$1" "$1" "$tag"
+  echo "$HOST/$1:$tag" >"$BUILT/$1"
+}
+server() { # server NAME: a public image that runs in the cluster, from where the nodes can have it
+  if [ "$(image_source)" = public ]; then echo "$1" >"$BUILT/${1%%:*}"; return; fi
+  local tag; tag=${1#*:}-$(identity "$1")
+  push "$1" "${1%%:*}" "$tag"
+  echo "$HOST/${1%%:*}:$tag" >"$BUILT/${1%%:*}"
+}
+
+[ -s "$CACHE/registry.port" ] || { echo "no local registry yet: make up" >&2; exit 1; }
+HOST=localhost:$(registry_port)
+BUILT=$(mktemp -d); trap 'rm -rf "$BUILT"' EXIT
+cd "$ROOT" || exit
+waiting=()
+for line in "${DOCKERFILES[@]}"; do
+  read -r name dockerfile context <<<"$line"
+  step "image $name" build "$name" "$dockerfile" "$context" & waiting+=($!)
+done
+for name in redis:7-bookworm postgres:15-bookworm; do step "image $name" server "$name" & waiting+=($!); done
+for job in "${waiting[@]}"; do wait "$job"; done
+cat >"$LOCAL/images.yaml.new" <<EOF
+images:
+  operator: $(<"$BUILT/forge-operator")
+  api: $(<"$BUILT/forge-api")
+  runners: {analysis: "$(<"$BUILT/forge-runner-analysis")"}
+  redis: $(<"$BUILT/redis")
+  postgres: $(<"$BUILT/postgres")
+EOF
+mv "$LOCAL/images.yaml.new" "$LOCAL/images.yaml"
+cp "$BUILT/git-server" "$LOCAL/git-server-image"
