@@ -30,8 +30,8 @@ def cluster_name(clone: Path) -> str:
 
 def api_port(clone: Path, is_free: Callable[[int], bool]) -> int:
     """8080 when it is free, else the first free port from a place of the clone's own on."""
-    first = int(digest(str(clone)), 16) % len(OTHER_PORTS)
-    candidates = [USUAL_PORT, *OTHER_PORTS[first:], *OTHER_PORTS[:first]]
+    first: int = int(digest(str(clone)), 16) % len(OTHER_PORTS)
+    candidates: list[int] = [USUAL_PORT, *OTHER_PORTS[first:], *OTHER_PORTS[:first]]
     for port in candidates:
         if is_free(port):
             return port

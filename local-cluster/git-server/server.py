@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 from urllib.parse import urlsplit
 
 ROOT = Path(os.environ.get("REPOSITORIES", "/repositories"))
@@ -72,7 +72,7 @@ class Git(http.server.BaseHTTPRequestHandler):
             "REMOTE_ADDR": self.client_address[0],
         }
 
-    def copy_body(self, target: BinaryIO) -> None:
+    def copy_body(self, target: IO[bytes]) -> None:
         """The request's body, counted or in chunks, to the backend, which reads to its end."""
         try:
             if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -87,7 +87,7 @@ class Git(http.server.BaseHTTPRequestHandler):
         except BrokenPipeError:  # the backend refused before it had read everything; its answer says why
             pass
 
-    def copy_headers(self, source: BinaryIO) -> None:
+    def copy_headers(self, source: IO[bytes]) -> None:
         status, headers = 200, []
         while (line := source.readline().decode().rstrip("\r\n")) != "":
             name, _, value = line.partition(":")
