@@ -1,0 +1,123 @@
+"""SIGKILL of the operator around each kind of write leaves exactly one Job and one outcome."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+
+from forge_core.resource import Phase
+from tests.conftest import Kubectl
+from tests.e2e.faults.host_operator import HostOperator, host_operator
+from tests.e2e.faults.proxy import Moment, Trap, Write
+from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
+from tests.services.waiting import wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.faults]
+
+
+def status_write(phase: Phase) -> Callable[[Write], bool]:
+    """A write of that phase to some AnalysisJob's status."""
+
+    def matches(write: Write) -> bool:
+        return write.path.endswith("/status") and _body(write).get("status", {}).get("phase") == phase
+
+    return matches
+
+
+def job_write(method: str, key: str = "") -> Callable[[Write], bool]:
+    """A write to a batch/v1 Job, with `key` in its spec if given."""
+
+    def matches(write: Write) -> bool:
+        ours = write.method == method and "/apis/batch/v1/" in write.path
+        return ours and (not key or key in _body(write).get("spec", {}))
+
+    return matches
+
+
+def sql_commit(write: Write) -> bool:
+    """The end of a transaction."""
+    return write.method == "SQL" and b"COMMIT" in write.body
+
+
+def _body(write: Write) -> dict[str, Any]:
+    try:
+        document = json.loads(write.body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+COMPLETING: Final = {
+    "phase Queued": status_write(Phase.QUEUED),
+    "the Job's creation": job_write("POST"),
+    "phase Running": status_write(Phase.RUNNING),
+    "phase Completed": status_write(Phase.COMPLETED),
+    "the record": sql_commit,
+}
+CANCELLING: Final = {
+    "phase Cancelling": status_write(Phase.CANCELLING),
+    "the Job's suspension": job_write("PATCH", "suspend"),
+    "phase Cancelled": status_write(Phase.CANCELLED),
+    "the Job's deletion": job_write("DELETE"),
+}
+
+
+@pytest.fixture(scope="module")
+def operator(kubectl: Kubectl, forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostOperator]:
+    """One for all cases: what is killed is a process, not the proxies."""
+    del forge  # installed and ready before its operator is taken away
+    with host_operator(kubectl, tmp_path_factory.mktemp("operator")) as started:
+        yield started
+
+
+def killed_at_each(operator: HostOperator, writes: dict[str, Callable[[Write], bool]], moment: Moment) -> list[str]:
+    """Start the operator, let it be killed at each write in turn, and start it once more; the writes that were met."""
+    met = []
+    for what, matches in writes.items():
+        operator.start()
+        trap = Trap(matches, moment, operator.pid)
+        operator.api.trap = operator.database.trap = trap
+        assert trap.sprung.wait(60), f"the operator never came to {what}"
+        assert operator.reap() == -9
+        met.append(what)
+    operator.start()
+    return met
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+def test_a_job_completes_once_whatever_the_operator_was_writing(
+    operator: HostOperator, forge: Forge, jobs: Jobs, small_repository: str, moment: Moment
+) -> None:
+    name = jobs.submit(small_repository)
+    try:
+        assert killed_at_each(operator, COMPLETING, moment) == list(COMPLETING)
+        job = forge.wait_for(name, Phase.COMPLETED)
+        wait_until(lambda: forge.sql(f"select phase from jobs where name = '{name}'") == [["Completed"]])
+    finally:
+        operator.stop()
+    uid = job["metadata"]["uid"]
+    assert len(forge.batch_jobs(name)) == 1
+    assert len(forge.pods(name)) == 1
+    assert forge.sql(f"select count(*) from attempts where job_uid = '{uid}'") == [["1"]]
+    assert forge.sql(f"select count(*) from outbox where job_id = '{uid}'") == [["1"]]
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+def test_a_job_is_cancelled_once_whatever_the_operator_was_writing(
+    operator: HostOperator, jobs: Jobs, slow_queue: str, small_repository: str, moment: Moment
+) -> None:
+    forge = jobs.forge
+    name = jobs.submit(small_repository, slow_queue)
+    try:
+        operator.start()
+        forge.running_pod(name)
+        forge.kubectl.run("-n", TENANT_NAMESPACE, "patch", "aj", name, "--type=merge", "-p", '{"spec":{"cancel":true}}')
+        operator.stop()
+        killed_at_each(operator, CANCELLING, moment)
+        forge.wait_for(name, Phase.CANCELLED)
+        wait_until(lambda: not forge.batch_jobs(name) and not forge.pods(name), what="nothing of it is left")
+        wait_until(lambda: forge.sql(f"select phase from jobs where name = '{name}'") == [["Cancelled"]])
+    finally:
+        operator.stop()
+    assert forge.sql(f"select count(*) from jobs where name = '{name}'") == [["1"]]

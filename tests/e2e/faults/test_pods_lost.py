@@ -1,0 +1,72 @@
+"""Pods that die: out of memory is charged, an eviction and a lost node are not."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from forge_core.resource import Phase
+from tests.conftest import Kubectl
+from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
+from tests.services.waiting import wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.faults]
+
+
+def test_a_pod_out_of_memory_is_tried_again_and_says_what_to_do(forge: Forge, jobs: Jobs, long_repository: str) -> None:
+    name = jobs.submit(long_repository, jobs.sized_queue("500m", "48Mi"))
+    job = forge.wait_for(name, Phase.FAILED, seconds=180)
+    assert "memory" in job["status"]["message"]
+    assert "48Mi" in job["status"]["message"]
+    assert job["status"]["attempts"] == 3
+
+
+def test_an_evicted_pod_is_replaced_and_not_charged(forge: Forge, jobs: Jobs, long_repository: str) -> None:
+    name = jobs.submit(long_repository, jobs.sized_queue("200m", "512Mi"), timeout="10m")
+    pod = forge.running_pod(name)["metadata"]
+    uid = pod["labels"]["forge-factory.dev/analysisjob-uid"]
+    wait_until(lambda: forge.sql(f"select number from attempts where job_uid = '{uid}'") == [["1"]])
+    eviction = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": pod["name"], "namespace": TENANT_NAMESPACE},
+    }
+    path = f"/api/v1/namespaces/{TENANT_NAMESPACE}/pods/{pod['name']}/eviction"
+    forge.kubectl.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    job = forge.wait_for(name, Phase.COMPLETED, seconds=180)
+    assert job["status"]["attempts"] == 1
+    assert forge.sql(f"select number, refunded from attempts where job_uid = '{uid}' order by number") == [
+        ["1", "t"],
+        ["2", "f"],
+    ]
+
+
+@pytest.fixture
+def stopped_worker(kubectl: Kubectl) -> Iterator[Callable[[], None]]:
+    """Stops the worker node when called; it is started and ready again after the test."""
+    node = kubectl.get("nodes", "-l", "!node-role.kubernetes.io/control-plane")["items"][0]["metadata"]["name"]
+    docker = "/usr/bin/docker"
+    yield lambda: _call(docker, "stop", "-t", "1", node)
+    _call(docker, "start", node)
+    kubectl.run("wait", "node", node, "--for=condition=Ready", "--timeout=120s")
+
+
+def _call(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def test_a_job_on_a_node_that_stops_gets_another_pod_uncharged(
+    forge: Forge, jobs: Jobs, long_repository: str, stopped_worker: Callable[[], None]
+) -> None:
+    name = jobs.submit(long_repository, jobs.sized_queue("200m", "512Mi"), timeout="10m")
+    pod = forge.running_pod(name)["metadata"]
+    uid = pod["labels"]["forge-factory.dev/analysisjob-uid"]
+    wait_until(lambda: forge.sql(f"select number from attempts where job_uid = '{uid}'") == [["1"]])
+    stopped_worker()
+    wait_until(lambda: _others(forge, name, pod["uid"]), 270, "a successor while the node is still stopped")
+    assert forge.phase(name) == Phase.RUNNING
+
+
+def _others(forge: Forge, name: str, uid: str) -> list[str]:
+    return [each["metadata"]["uid"] for each in forge.pods(name) if each["metadata"]["uid"] != uid]

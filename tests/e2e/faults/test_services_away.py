@@ -1,0 +1,72 @@
+"""Redis emptied in mid-run and PostgreSQL away at the end of a run lose nothing."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from forge_core.resource import Phase
+from tests.conftest import Kubectl
+from tests.e2e.forge import RELEASE_NAMESPACE, Forge, Jobs
+from tests.services.waiting import wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.faults]
+AWAY_SECONDS = 60
+DATABASE = "statefulset/forge-postgres"
+
+
+def test_redis_emptied_in_mid_run_loses_nothing(
+    forge: Forge, jobs: Jobs, slow_queue: str, long_repository: str
+) -> None:
+    name = jobs.submit(long_repository, slow_queue)
+    forge.running_pod(name)
+    wait_until(lambda: (forge.job(name) or {})["status"].get("progress", 0) >= 15, what="it is in the middle")
+    forge.kubectl.run("-n", RELEASE_NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/component=redis")
+    forge.kubectl.run("-n", RELEASE_NAMESPACE, "rollout", "status", "deployment/forge-redis", "--timeout=60s")
+    job = forge.wait_for(name, Phase.COMPLETED, seconds=180)
+    assert job["status"]["attempts"] == 1
+    with forge.api() as api:
+        results = wait_until(lambda: _ok(api.get(f"/analyses/{job['metadata']['uid']}/results")))
+    assert results["summary"]["recommendations"]
+
+
+def _ok(response: object) -> dict[str, dict[str, object]] | None:
+    return response.json() if response.status_code == 200 else None  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def database_away(kubectl: Kubectl) -> Iterator[Callable[[], None]]:
+    """Stops PostgreSQL when called; back after the test, whatever it did."""
+    yield lambda: _scale(kubectl, 0)
+    _scale(kubectl, 1)
+
+
+def _scale(kubectl: Kubectl, replicas: int) -> None:
+    kubectl.run("-n", RELEASE_NAMESPACE, "scale", DATABASE, f"--replicas={replicas}")
+    kubectl.run("-n", RELEASE_NAMESPACE, "rollout", "status", DATABASE, "--timeout=120s")
+
+
+def test_a_result_waits_for_postgresql_that_is_away_for_a_minute(
+    forge: Forge, jobs: Jobs, slow_queue: str, long_repository: str, database_away: Callable[[], None]
+) -> None:
+    name = jobs.submit(long_repository, slow_queue)
+    forge.running_pod(name)
+    wait_until(lambda: (forge.job(name) or {})["status"].get("progress", 0) >= 15, what="it is in the middle")
+    database_away()
+    with forge.api() as api:
+        wait_until(lambda: api.get("/analyses").status_code == 503, what="the API says that PostgreSQL is away")
+    saving = wait_until(lambda: _stage(forge, name) == "saving", 120, "it waits to be saved")
+    assert saving
+    gone = forge.kubectl.run("-n", RELEASE_NAMESPACE, "wait", DATABASE, "--for=jsonpath={.spec.replicas}=1",
+                             f"--timeout={AWAY_SECONDS}s", check=False)  # fmt: skip
+    assert gone.returncode != 0, "it was to stay away for the whole minute"
+    assert forge.phase(name) == Phase.RUNNING
+    _scale(forge.kubectl, 1)
+    job = forge.wait_for(name, Phase.COMPLETED, seconds=120)
+    assert job["status"]["attempts"] == 1
+    wait_until(lambda: forge.sql(f"select phase from jobs where name = '{name}'") == [["Completed"]], what="recorded")
+    uid = job["metadata"]["uid"]
+    assert forge.sql(f"select count(*) from attempts where job_uid = '{uid}' and outcome = 'succeeded'") == [["1"]]
+
+
+def _stage(forge: Forge, name: str) -> str:
+    return str((forge.job(name) or {}).get("status", {}).get("stage", ""))

@@ -1,0 +1,145 @@
+"""What an end-to-end test does with an installed Forge Jobs: submit, wait, look, ask the API."""
+
+import json
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx2
+import jwt
+
+from forge_core.names import API_VERSION
+from forge_core.resource import Phase
+from tests.conftest import Kubectl
+from tests.services.waiting import wait_until
+
+GIT_HOST: Final = "git-server.git.svc"
+TENANT: Final = "demo"
+TENANT_NAMESPACE: Final = "tenant-demo"
+RELEASE_NAMESPACE: Final = "forge-jobs"
+JOB_SECONDS: Final = 120
+
+
+@dataclass(frozen=True)
+class Forge:
+    """The release: its API's address and the key that signs local tokens."""
+
+    kubectl: Kubectl
+    url: str
+    key: str
+
+    def token(self, tenant: str = TENANT, user: str = "tester", seconds: int = 3600) -> str:
+        """A token as `make token` prints it."""
+        now = int(time.time())
+        claims = {
+            "iss": "forge-local",
+            "aud": "forge-jobs",
+            "sub": user,
+            "tenant": tenant,
+            "iat": now,
+            "exp": now + seconds,
+        }
+        algorithm = "ES256" if "EC PRIVATE" in self.key else "RS256"
+        return jwt.encode(claims, self.key, algorithm=algorithm, headers={"kid": "local"})
+
+    def api(self, tenant: str = TENANT) -> httpx2.Client:
+        """A client of the REST API as a user of `tenant`."""
+        return httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token(tenant)}"}, timeout=30)
+
+    def job(self, name: str, namespace: str = TENANT_NAMESPACE) -> dict[str, Any] | None:
+        """The AnalysisJob as it is now, None when there is none."""
+        done = self.kubectl.run("-n", namespace, "get", "analysisjob", name, "-o", "json", "--ignore-not-found")
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def phase(self, name: str) -> str:
+        """Its phase, "" before the operator has seen it."""
+        job = self.job(name) or {}
+        return str(job.get("status", {}).get("phase", ""))
+
+    def wait_for(self, name: str, *phases: Phase, seconds: float = JOB_SECONDS) -> dict[str, Any]:
+        """The AnalysisJob once its phase is one of `phases`; fails at once when another terminal one is reached."""
+
+        def reached() -> dict[str, Any] | None:
+            job = self.job(name) or {}
+            phase = job.get("status", {}).get("phase")
+            if phase in phases:
+                return job
+            assert not (phase and Phase(phase).terminal), f"{name} ended as {phase}: {job['status'].get('message')}"
+            return None
+
+        return wait_until(reached, seconds, f"{name} is {' or '.join(phases)}")
+
+    def batch_jobs(self, name: str) -> list[dict[str, Any]]:
+        """The batch/v1 Jobs that belong to an AnalysisJob, by its name's label."""
+        found = self.kubectl.get("-n", TENANT_NAMESPACE, "jobs", "-l", f"forge-factory.dev/analysisjob={name}")
+        items: list[dict[str, Any]] = found["items"]
+        return items
+
+    def pods(self, name: str) -> list[dict[str, Any]]:
+        """The pods of an AnalysisJob."""
+        found = self.kubectl.get("-n", TENANT_NAMESPACE, "pods", "-l", f"forge-factory.dev/analysisjob={name}")
+        items: list[dict[str, Any]] = found["items"]
+        return items
+
+    def running_pod(self, name: str, seconds: float = 60) -> dict[str, Any]:
+        """The pod of an AnalysisJob once it runs."""
+
+        def running() -> dict[str, Any] | None:
+            alive = [pod for pod in self.pods(name) if not pod["metadata"].get("deletionTimestamp")]
+            return next((pod for pod in alive if pod["status"].get("phase") == "Running"), None)
+
+        return wait_until(running, seconds, f"{name} has a running pod")
+
+    def sql(self, statement: str) -> list[list[str]]:
+        """Rows of a query on the embedded PostgreSQL."""
+        done = self.kubectl.run(
+            "-n", RELEASE_NAMESPACE, "exec", "-i", "forge-postgres-0", "--",
+            "psql", "-h", "/tmp", "-U", "forge", "-d", "forge", "-tA", "-F", "\t", "-c", statement,
+        )  # fmt: skip
+        return [line.split("\t") for line in done.stdout.splitlines() if line]
+
+
+@dataclass
+class Jobs:
+    """AnalysisJobs and JobQueues that a test makes, to be cleared after it."""
+
+    forge: Forge
+    names: list[str] = field(default_factory=list)
+    queues: list[str] = field(default_factory=list)
+
+    def submit(self, url: str, queue: str = "analysis", name: str = "", **spec: Any) -> str:
+        """Apply an AnalysisJob for the repository at `url` with kubectl; returns its name."""
+        name = name or f"e2e-{uuid.uuid4().hex[:8]}"
+        self.names.append(name)
+        ref = spec.pop("ref", "main")
+        repository = {"url": url, "ref": ref, **spec.pop("repository", {})}
+        manifest = {
+            "apiVersion": API_VERSION,
+            "kind": "AnalysisJob",
+            "metadata": {"name": name, "namespace": TENANT_NAMESPACE},
+            "spec": {"queue": queue, "repository": repository, **spec},
+        }
+        self.forge.kubectl.apply(manifest)
+        return name
+
+    def queue(self, **changes: Any) -> str:
+        """A JobQueue like `analysis` with changes to its spec; returns its name."""
+        name = f"e2e-{uuid.uuid4().hex[:8]}"
+        spec = self.forge.kubectl.get("jobqueue", "analysis")["spec"]
+        manifest = {"apiVersion": API_VERSION, "kind": "JobQueue", "metadata": {"name": name}, "spec": spec | changes}
+        self.forge.kubectl.apply(manifest)
+        self.queues.append(name)
+        return name
+
+    def sized_queue(self, cpu: str, memory: str) -> str:
+        """A queue like `analysis` whose only class has that size, requested and as its limit."""
+        size = {"cpu": cpu, "memory": memory}
+        return self.queue(resourceClasses={"only": {"requests": size, "limits": size}}, defaultResourceClass="only")
+
+    def clear(self) -> None:
+        """Delete all of it."""
+        for name in self.names:
+            self.forge.kubectl.run("-n", TENANT_NAMESPACE, "delete", "analysisjob", name, "--ignore-not-found")
+        for name in self.queues:
+            self.forge.kubectl.run("delete", "jobqueue", name, "--ignore-not-found")
