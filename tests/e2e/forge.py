@@ -132,10 +132,11 @@ class Jobs:
         self.queues.append(name)
         return name
 
-    def sized_queue(self, cpu: str, memory: str) -> str:
+    def sized_queue(self, cpu: str, memory: str, **changes: Any) -> str:
         """A queue like `analysis` whose only class has that size, requested and as its limit."""
         size = {"cpu": cpu, "memory": memory}
-        return self.queue(resourceClasses={"only": {"requests": size, "limits": size}}, defaultResourceClass="only")
+        classes = {"only": {"requests": size, "limits": size}}
+        return self.queue(resourceClasses=classes, defaultResourceClass="only", **changes)
 
     def clear(self) -> None:
         """Delete all of it."""

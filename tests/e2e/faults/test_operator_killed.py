@@ -48,8 +48,8 @@ def _body(write: Write) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
+WAITING: Final = {"phase Queued": status_write(Phase.QUEUED)}
 COMPLETING: Final = {
-    "phase Queued": status_write(Phase.QUEUED),
     "the Job's creation": job_write("POST"),
     "phase Running": status_write(Phase.RUNNING),
     "phase Completed": status_write(Phase.COMPLETED),
@@ -71,27 +71,28 @@ def operator(kubectl: Kubectl, forge: Forge, tmp_path_factory: pytest.TempPathFa
         yield started
 
 
-def killed_at_each(operator: HostOperator, writes: dict[str, Callable[[Write], bool]], moment: Moment) -> list[str]:
-    """Start the operator, let it be killed at each write in turn, and start it once more; the writes that were met."""
-    met = []
+def kill_at_each(operator: HostOperator, writes: dict[str, Callable[[Write], bool]], moment: Moment) -> None:
+    """Let the operator be killed at each of the writes in turn, and start it once more."""
     for what, matches in writes.items():
+        operator.stop()
         operator.start()
         trap = Trap(matches, moment, operator.pid)
         operator.api.trap = operator.database.trap = trap
         assert trap.sprung.wait(60), f"the operator never came to {what}"
         assert operator.reap() == -9
-        met.append(what)
     operator.start()
-    return met
 
 
 @pytest.mark.parametrize("moment", list(Moment))
 def test_a_job_completes_once_whatever_the_operator_was_writing(
-    operator: HostOperator, forge: Forge, jobs: Jobs, small_repository: str, moment: Moment
+    operator: HostOperator, jobs: Jobs, small_repository: str, moment: Moment
 ) -> None:
-    name = jobs.submit(small_repository)
+    forge, queue = jobs.forge, jobs.sized_queue("200m", "512Mi", paused=True)
+    name = jobs.submit(small_repository, queue)
     try:
-        assert killed_at_each(operator, COMPLETING, moment) == list(COMPLETING)
+        kill_at_each(operator, WAITING, moment)
+        forge.kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec": {"paused": false}}')
+        kill_at_each(operator, COMPLETING, moment)
         job = forge.wait_for(name, Phase.COMPLETED)
         wait_until(lambda: forge.sql(f"select phase from jobs where name = '{name}'") == [["Completed"]])
     finally:
@@ -112,9 +113,9 @@ def test_a_job_is_cancelled_once_whatever_the_operator_was_writing(
     try:
         operator.start()
         forge.running_pod(name)
-        forge.kubectl.run("-n", TENANT_NAMESPACE, "patch", "aj", name, "--type=merge", "-p", '{"spec":{"cancel":true}}')
         operator.stop()
-        killed_at_each(operator, CANCELLING, moment)
+        forge.kubectl.run("-n", TENANT_NAMESPACE, "patch", "aj", name, "--type=merge", "-p", '{"spec":{"cancel":true}}')
+        kill_at_each(operator, CANCELLING, moment)
         forge.wait_for(name, Phase.CANCELLED)
         wait_until(lambda: not forge.batch_jobs(name) and not forge.pods(name), what="nothing of it is left")
         wait_until(lambda: forge.sql(f"select phase from jobs where name = '{name}'") == [["Cancelled"]])
