@@ -1,0 +1,152 @@
+"""Following admitted jobs: from the Job's creation to the terminal phase, what each needs next.
+
+The outcome is known as soon as the Job controller says FailureTarget or SuccessCriteriaMet, but the phase turns only
+when no pod of the Job is active, ending or alive. Once Cancelling, only Cancelled follows.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from forge_core.resource import Invalid, Phase
+from forge_operator.actions import Action, CreateJob, DeleteJob, ExtendDeadline, PatchStatus, SuspendJob
+from forge_operator.deadlines import extension, is_near
+from forge_operator.digests import AnalysisJobDigest, JobDigest
+from forge_operator.manifests import base_deadline, job_of
+from forge_operator.outcomes import MAX_WORDS, cause_of, failure_of
+from forge_operator.picture import Picture
+from forge_operator.reasons import Reason
+from forge_operator.statuses import Facts, fares, is_cancelled, is_cancelling, is_completed, is_failed, is_invalid, runs
+
+STILL_RUNNING: Final = timedelta(seconds=2)
+"""startedAt has whole seconds: two of them are at least one second after the start."""
+SETTLED: Final = timedelta(seconds=3)
+"""What a young Job says of itself is not worth a write yet."""
+
+
+def next_step(picture: Picture, now: datetime, job: AnalysisJobDigest) -> Action | None:
+    """What an admitted job needs now, notices and progress left out."""
+    child = picture.job_of(job)
+    if child is None:
+        return _without_job(picture, now, job)
+    if job.status.phase is Phase.CANCELLING:
+        return _cancelling(picture, now, job, child)
+    if child.decided:
+        return _ended(picture, _facts(picture, now, job, child)) if _is_over(picture, child) else None
+    if job.spec is not None and job.spec.cancel:
+        return is_cancelling(Facts(job, now, child))
+    if job.status.phase is Phase.QUEUED and _has_started(picture, now, job, child):
+        return runs(_facts(picture, now, job, child))
+    return _deadline(picture, now, job, child)
+
+
+def creation_of(picture: Picture, now: datetime, job: AnalysisJobDigest) -> CreateJob | PatchStatus | None:
+    """The creation of a job's Job, or its end as invalid; None when its queue is gone."""
+    queue = picture.queues.get(job.queue)
+    if queue is None or queue.spec is None:
+        return None
+    try:
+        body = job_of(job, queue.spec, picture.tenant_of(job.namespace), picture.surroundings)
+    except Invalid as problem:
+        return is_invalid(job, str(problem), now)
+    waited = (now - job.created).total_seconds() if job.created else 0.0
+    return CreateJob(job.uid, job.namespace, job.queue, body, waited)
+
+
+def last_write(picture: Picture, now: datetime, job: AnalysisJobDigest) -> Action | None:
+    """What is left for a job that needs no slot: invalid, withdrawn while it waited, or with a Job to delete."""
+    child = picture.job_of(job)
+    if job.status.phase.terminal:
+        return DeleteJob(child.namespace, child.name, child.uid) if child is not None else None
+    if job.spec is None:
+        return is_invalid(job, job.problem, now)
+    return is_cancelled(Facts(job, now))
+
+
+def notice(picture: Picture, now: datetime, job: AnalysisJobDigest) -> PatchStatus | None:
+    """What an admitted job's status doesn't show yet: trouble of its pods, or its progress."""
+    child = picture.job_of(job)
+    if child is None or child.decided or job.status.phase is Phase.CANCELLING:
+        return None
+    reason, message = _trouble(picture, child)
+    patch = fares(Facts(job, now, child, report=picture.reports.get(job.uid)), reason, message)
+    young = child.created is not None and now - child.created < SETTLED
+    return None if patch is None or (young and "conditions" in patch.status) else patch
+
+
+def _facts(picture: Picture, now: datetime, job: AnalysisJobDigest, child: JobDigest) -> Facts:
+    return Facts(job, now, child, picture.all_pods_of(child), picture.reports.get(job.uid))
+
+
+def _is_over(picture: Picture, child: JobDigest) -> bool:
+    """Whether no pod can do anything any more."""
+    return child.quiet and not any(pod.live for pod in picture.pods_of(child))
+
+
+def _without_job(picture: Picture, now: datetime, job: AnalysisJobDigest) -> Action | None:
+    if job.spec is not None and job.spec.cancel and job.status.phase is not Phase.CANCELLING:
+        # A Job may still come of the creation under way: first the decision, then its end.
+        return is_cancelling(Facts(job, now))
+    if job.uid in picture.holds:
+        return None
+    if job.status.phase is Phase.CANCELLING:
+        return is_cancelled(Facts(job, now))
+    refusal = picture.refusals.get(job.uid)
+    if job.deleted_at is not None or (refusal is not None and refusal.until > now):
+        return None
+    # Somebody deleted its Job. It had been admitted, so it gets its Job again; what it claimed stays claimed.
+    return creation_of(picture, now, job)
+
+
+def _cancelling(picture: Picture, now: datetime, job: AnalysisJobDigest, child: JobDigest) -> Action | None:
+    if _is_over(picture, child) and (child.suspended or child.decided):
+        return is_cancelled(_facts(picture, now, job, child))
+    if not child.suspend and not child.decided and child.deleted_at is None:
+        return SuspendJob(child.namespace, child.name, child.uid)
+    return None
+
+
+def _ended(picture: Picture, facts: Facts) -> PatchStatus:
+    if facts.child is None or facts.child.failure is None:
+        return is_completed(facts)
+    queue = picture.queues.get(facts.job.queue)
+    failure = failure_of(facts.child, facts.pods, queue.spec if queue else None, facts.now)
+    return is_failed(facts, failure.reason, failure.message)
+
+
+def _has_started(picture: Picture, now: datetime, job: AnalysisJobDigest, child: JobDigest) -> bool:
+    """A runner runs and has done so for a second, or has reported: a job over by then is written only once."""
+    since = [pod.running_since for pod in picture.pods_of(child) if pod.running_since is not None]
+    return bool(since) and (job.uid in picture.reports or min(since) + STILL_RUNNING <= now)
+
+
+def _deadline(picture: Picture, now: datetime, job: AnalysisJobDigest, child: JobDigest) -> ExtendDeadline | None:
+    queue = picture.queues.get(job.queue)
+    if job.spec is None or queue is None or queue.spec is None:
+        return None
+    if not is_near(child, base_deadline(queue.spec, job.spec), now):
+        return None
+    seconds = extension(child, picture.all_pods_of(child), queue.spec, job.spec, now)
+    return ExtendDeadline(child.namespace, child.name, child.uid, seconds) if seconds is not None else None
+
+
+def _trouble(picture: Picture, child: JobDigest) -> tuple[Reason, str]:
+    refused = picture.pod_refusals.get(child.uid)
+    if refused is not None and child.quiet:
+        return Reason.POD_REFUSED, f"Its pod can't be created and is tried again: {refused.message[:MAX_WORDS]}"
+    pods = picture.pods_of(child)
+    if any(pod.running_since is not None for pod in pods):
+        return Reason.ADMITTED, ""
+    for pod in pods:
+        if pod.live and pod.trouble is not None and pod.deleted_at is None:
+            return pod.trouble.reason, f"{_WORDS[pod.trouble.reason]}: {pod.trouble.message[:MAX_WORDS]}"
+    failed = [pod for pod in picture.all_pods_of(child) if pod.phase == "Failed"] if pods or child.failed else []
+    if failed:
+        return Reason.RETRYING, f"Another pod follows; of the last one: {cause_of(failed[-1])}"
+    return Reason.ADMITTED, ""
+
+
+_WORDS: Final = {
+    Reason.UNSCHEDULABLE: "No node takes its pod yet; it starts by itself once one does",
+    Reason.IMAGE_UNAVAILABLE: "The runner's image can't be pulled; it is tried again",
+    Reason.CONTAINER_NOT_STARTED: "Its container can't be started; it is tried again",
+}

@@ -1,0 +1,262 @@
+"""The batch/v1 Job of an AnalysisJob: a pure function of the job, its queue and the surroundings.
+
+Its name follows from the AnalysisJob's name and UID, so that a second create is harmless. `podFailurePolicy` is
+KEP-3329, `podReplacementPolicy` KEP-3939; the pod keeps Pod Security's `restricted`.
+"""
+
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from forge_core.assignment import MAX_BYTES, Assignment, Repository
+from forge_core.cluster import Raw
+from forge_core.exits import Exit
+from forge_core.names import (
+    ANALYSIS_JOB_KIND,
+    API_URL_ENV,
+    API_VERSION,
+    ASSIGNMENT_ENV,
+    ATTEMPTS_ANNOTATION,
+    COMPONENT_LABEL,
+    CREDENTIALS_PATH,
+    JOB_LABEL,
+    JOB_UID_LABEL,
+    POD_NAME_ENV,
+    POD_UID_ENV,
+    QUEUE_LABEL,
+    REDIS_PASSWORD_ENV,
+    REDIS_SECRET,
+    REDIS_URL_ENV,
+    REDIS_USERNAME_ENV,
+    RUNNER_COMPONENT,
+    RUNNER_CONTAINER,
+    RUNNER_SERVICE_ACCOUNT,
+    TENANT_LABEL,
+    TOKEN_AUDIENCE,
+    TOKEN_PATH,
+    WORK_PATH,
+    child_job_name,
+    cut,
+)
+from forge_core.resource import Invalid, JobSpec, QueueSpec
+from forge_operator.digests import AnalysisJobDigest
+from forge_operator.picture import Surroundings
+
+RUNNER_UID: Final = 10001
+ALLOWANCE_SECONDS: Final = 900.0
+"""Added to a Job's deadline: for its pods to start, and for a finished runner to save its result."""
+LOST_NODE_SECONDS: Final = 30
+FINISHED_SECONDS: Final = 7 * 24 * 3600
+"""A net only: a finished Job goes with its AnalysisJob."""
+TOKEN_SECONDS: Final = 3600
+
+
+def job_of(job: AnalysisJobDigest, queue: QueueSpec, tenant: str, surroundings: Surroundings) -> Raw:
+    """The Job to create. Raises Invalid when the spec can't be carried out."""
+    if job.spec is None:
+        raise Invalid(job.problem)
+    assignment = _assignment(job, job.spec, queue, tenant, surroundings)
+    labels = {
+        TENANT_LABEL: tenant,
+        QUEUE_LABEL: job.queue,
+        JOB_LABEL: cut(job.name),
+        JOB_UID_LABEL: job.uid,
+        COMPONENT_LABEL: RUNNER_COMPONENT,
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": child_job_name(job.name, job.uid),
+            "namespace": job.namespace,
+            "labels": labels,
+            "annotations": {ATTEMPTS_ANNOTATION: str(queue.retry.attempts)},
+            "ownerReferences": [_owner(job)],
+        },
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": queue.retry.attempts - 1,
+            "activeDeadlineSeconds": round(base_deadline(queue, job.spec)),
+            "ttlSecondsAfterFinished": FINISHED_SECONDS,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": _failure_policy(),
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": _pod(job.spec, queue, assignment, surroundings),
+            },
+        },
+    }
+
+
+def timeout_of(queue: QueueSpec, spec: JobSpec) -> float:
+    """Seconds of one attempt: the job's own wish, never more than its queue allows."""
+    return min(spec.timeout or queue.timeout, queue.timeout)
+
+
+def base_deadline(queue: QueueSpec, spec: JobSpec) -> float:
+    """Seconds that a Job may take when nothing disturbs it."""
+    attempts = queue.retry.attempts
+    return attempts * timeout_of(queue, spec) + queue.retry.backoff.policy().total(attempts) + ALLOWANCE_SECONDS
+
+
+def _owner(job: AnalysisJobDigest) -> Raw:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": ANALYSIS_JOB_KIND,
+        "name": job.name,
+        "uid": job.uid,
+        "controller": True,
+    }
+
+
+def _assignment(
+    job: AnalysisJobDigest, spec: JobSpec, queue: QueueSpec, tenant: str, surroundings: Surroundings
+) -> str:
+    where = spec.repository
+    try:
+        text = Assignment(
+            uid=job.uid,
+            name=job.name,
+            tenant=tenant,
+            queue=job.queue,
+            kind=queue.job_type,
+            attempts=queue.retry.attempts,
+            backoff=queue.retry.backoff.policy(),
+            timeout=timeout_of(queue, spec),
+            repository=Repository(
+                url=where.url, ref=where.ref, has_credentials=where.credentials_secret_ref is not None
+            )
+            if where
+            else None,
+            config=spec.config,
+            allowed_hosts=surroundings.allowed_hosts,
+        ).encode()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise Invalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if len(text.encode()) > MAX_BYTES:
+        raise Invalid(f"the job's assignment is over {MAX_BYTES} bytes: make spec.config smaller")
+    return text
+
+
+def _failure_policy() -> Raw:
+    def by_code(action: str, *codes: Exit) -> Raw:
+        on = {"containerName": RUNNER_CONTAINER, "operator": "In", "values": sorted(map(int, codes))}
+        return {"action": action, "onExitCodes": on}
+
+    disrupted = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    return {
+        "rules": [
+            disrupted,
+            by_code("Ignore", Exit.BEFORE_CLAIM),
+            by_code("FailJob", Exit.PERMANENT, Exit.EXHAUSTED),
+        ]
+    }
+
+
+def _pod(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surroundings) -> Raw:
+    size = queue.resource_classes.get(spec.resource_class or queue.default_resource_class)
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "serviceAccountName": RUNNER_SERVICE_ACCOUNT,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": RUNNER_UID,
+            "runAsGroup": RUNNER_UID,
+            "fsGroup": RUNNER_UID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "tolerations": [
+            {
+                "key": f"node.kubernetes.io/{state}",
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": LOST_NODE_SECONDS,
+            }
+            for state in ("not-ready", "unreachable")
+        ],
+        "containers": [_runner(spec, queue, assignment, surroundings)],
+        "volumes": _volumes(spec),
+    }
+    if queue.priority_class_name:
+        pod["priorityClassName"] = queue.priority_class_name
+    if size and size.node_selector:
+        pod["nodeSelector"] = size.node_selector
+    if size and size.runtime_class_name:
+        pod["runtimeClassName"] = size.runtime_class_name
+    return pod
+
+
+def _runner(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surroundings) -> Raw:
+    size = queue.resource_classes.get(spec.resource_class or queue.default_resource_class)
+    mounts = [
+        {"name": "work", "mountPath": WORK_PATH},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
+        {"name": "token", "mountPath": TOKEN_PATH.rpartition("/")[0], "readOnly": True},
+    ]
+    if _secret(spec):
+        mounts.append({"name": "credentials", "mountPath": CREDENTIALS_PATH, "readOnly": True})
+    return {
+        "name": RUNNER_CONTAINER,
+        "image": queue.image,
+        "env": _environment(assignment, surroundings),
+        "resources": {"requests": size.requests, "limits": size.limits} if size else {},
+        "volumeMounts": mounts,
+        "terminationMessagePolicy": "File",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def _environment(assignment: str, surroundings: Surroundings) -> list[Raw]:
+    def of_secret(name: str, key: str) -> Raw:
+        reference = {"name": REDIS_SECRET, "key": key, "optional": True}
+        return {"name": name, "valueFrom": {"secretKeyRef": reference}}
+
+    def of_pod(name: str, path: str) -> Raw:
+        return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+    return [
+        {"name": ASSIGNMENT_ENV, "value": _literal(assignment)},
+        {"name": API_URL_ENV, "value": surroundings.api_url},
+        {"name": REDIS_URL_ENV, "value": surroundings.redis_url},
+        of_secret(REDIS_USERNAME_ENV, "username"),
+        of_secret(REDIS_PASSWORD_ENV, "password"),
+        of_pod(POD_NAME_ENV, "metadata.name"),
+        of_pod(POD_UID_ENV, "metadata.uid"),
+    ]
+
+
+def _literal(text: str) -> str:
+    """The kubelet expands `$(NAME)` in a value, so that a config could read other variables: `$$` stands for `$`."""
+    return text.replace("$", "$$")
+
+
+def _secret(spec: JobSpec) -> str:
+    reference = spec.repository.credentials_secret_ref if spec.repository else None
+    return reference.name if reference else ""
+
+
+def _volumes(spec: JobSpec) -> list[Raw]:
+    token = {
+        "audience": TOKEN_AUDIENCE,
+        "expirationSeconds": TOKEN_SECONDS,
+        "path": TOKEN_PATH.rpartition("/")[2],
+    }
+    volumes: list[Raw] = [
+        {"name": "work", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {}},
+        {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+    ]
+    if _secret(spec):
+        # Optional: a Secret that isn't there would hold the pod in ContainerCreating without a word to its user; so
+        # the runner starts, and fails with a sentence.
+        secret = {"secretName": _secret(spec), "optional": True, "defaultMode": 0o440}
+        volumes.append({"name": "credentials", "secret": secret})
+    return volumes
