@@ -37,7 +37,7 @@ token: ## print a token for the local cluster's API: make token TENANT=demo USER
 demo: install python ## analyse a real repository and watch it: make demo [REPO=url-or-folder]
 	@local-cluster/demo.sh "$(REPO)"
 
-test: check unit integration install e2e ## everything, from a clean clone on
+test: check unit integration e2e ## everything, from a clean clone on
 
 check: python ## format, lint, types, imports, chart: under a minute
 	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
@@ -48,7 +48,7 @@ unit: python ## unit and property tests
 integration: python packages ## tests against a real PostgreSQL and a real Redis
 	$(BIN)/pytest -q tests/integration
 
-e2e: python ## tests on the cluster, where Forge Jobs is installed
+e2e: install python ## tests on the cluster, where Forge Jobs is installed
 	$(BIN)/pytest -q tests/e2e
 
 format: python ## format the sources, and mend what ruff can mend safely

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # cluster.sh create NODE-IMAGE (empty: kind's own) makes this clone's cluster, or mends what an interruption left of it.
-# cluster.sh delete removes it.
+# cluster.sh delete removes it. cluster.sh forget-lost removes the clusters of clones whose folder is gone.
 . "$(dirname "$0")/here.sh"
 MADE=$LOCAL/cluster-made   # there from the moment on when kind has finished
 
@@ -32,6 +32,14 @@ nodes_ready() { # kubectl wait looks only at the nodes that are there
   kubectl -n kube-system rollout status daemonset/kube-proxy --timeout=120s
   kubectl -n local-path-storage rollout status deployment/local-path-provisioner --timeout=120s
 }
+forget_lost() { # nobody else would: their own `make down` can't be called any more
+  local entry
+  for entry in "$CACHE"/clones/*; do
+    if [ ! -e "$entry" ] || [ -d "$(<"$entry")" ]; then continue; fi
+    step "cluster ${entry##*/} of a clone that is gone removed" kind delete cluster --name "${entry##*/}"
+    rm -f "$entry"
+  done
+}
 case ${1:-} in
   create)
     NODE_IMAGE=${2:-}
@@ -43,5 +51,6 @@ case ${1:-} in
   delete)
     if exists; then step "cluster $CLUSTER removed" kind delete cluster --name "$CLUSTER"; fi
     rm -f "$MADE" "$LOCAL/api-port" "$LOCAL/kind-config.yaml" "$KUBECONFIG" ;;
-  *) echo "usage: $0 create [NODE-IMAGE] | ready | delete" >&2; exit 2 ;;
+  forget-lost) forget_lost ;;
+  *) echo "usage: $0 create [NODE-IMAGE] | ready | delete | forget-lost" >&2; exit 2 ;;
 esac

@@ -9,6 +9,7 @@ locked
 "$HERE/docker.sh"
 echo "$ROOT" >"$CACHE/clones/$CLUSTER"   # from here on `make down` of another clone leaves Docker and registry alone
 "$HERE/tools.sh" kubectl helm kind
+"$HERE/cluster.sh" forget-lost
 node_image=
 if [ "$(image_source)" = built ]; then node_image=$("$HERE/bare-machine/images.sh"); fi
 "$HERE/cluster.sh" create "$node_image"

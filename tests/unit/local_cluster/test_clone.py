@@ -1,4 +1,4 @@
-"""Two clones on one machine never meet under one name or port, and what is built is found again while it is the same."""
+"""Two clones on one machine never meet under one name or port; what is built is found again while it is the same."""
 
 import importlib.util
 from pathlib import Path
