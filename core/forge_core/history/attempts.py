@@ -4,7 +4,6 @@ Everything about one job happens under one lock, so two pods can't draw the same
 job's newest attempt may write, and only while the job isn't over: anything else raises `Fenced`.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forge_core.attempts import MAX_ARTIFACTS, ArtifactReference, Outcome
-from forge_core.history.database import History, storable
+from forge_core.history.database import History, storable, storable_json
 from forge_core.history.record_statements import LOCK_JOB
 
 WITHOUT_A_WORD: Final = "The runner ended without a word: it was killed, or its node was lost."
@@ -168,7 +167,10 @@ class Attempts:
 
         Raises Fenced, and Incomplete when an artefact that it names isn't there with its digest and size.
         """
-        summary = json.dumps(storable(outcome.summary))
+        try:
+            summary = storable_json(outcome.summary)
+        except ValueError as error:
+            raise Incomplete(f"summary {error}") from None
         values = {
             **asdict(owner),
             "outcome": outcome.status,

@@ -1,5 +1,6 @@
 """The connection to PostgreSQL, and the one error that callers of the history know."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
@@ -84,3 +85,15 @@ def storable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [storable(item) for item in value]
     return value
+
+
+def storable_json(value: Any) -> str:
+    """`value` as JSON text that PostgreSQL's jsonb takes. Raises ValueError for NaN, lone surrogates, endless depth."""
+    try:
+        written = json.dumps(storable(value), ensure_ascii=False, allow_nan=False)
+        written.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds text that is not Unicode") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    return written

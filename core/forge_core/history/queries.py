@@ -59,6 +59,14 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class State:
+    """The little of a job that a waiting client must not miss."""
+
+    phase: Phase
+    uid: UUID | None
+
+
+@dataclass(frozen=True)
 class StoredFile:
     """What is known of an artefact without its body; size (bytes) and sha256 (hex) are those before compression."""
 
@@ -121,13 +129,12 @@ class Queries:
         last = jobs[limit - 1]
         return jobs[:limit], Place(last.created_at, last.id)
 
-    async def ended_among(self, job_ids: Sequence[UUID]) -> set[UUID]:
-        """Those of the jobs that have ended; one round trip however many are asked for."""
-        asked = select(JobRow.id).where(
-            JobRow.id.in_(job_ids), JobRow.phase.in_([phase.value for phase in Phase if phase.terminal])
-        )
+    async def states(self, job_ids: Sequence[UUID]) -> dict[UUID, State]:
+        """Phase and UID of each job that is there; one round trip however many are asked for."""
+        asked = select(JobRow.id, JobRow.phase, JobRow.resource_uid).where(JobRow.id.in_(job_ids))
         async with self._history.begin() as connection:
-            return set((await connection.execute(asked)).scalars())
+            rows = await connection.execute(asked)
+            return {row.id: State(Phase(row.phase), row.resource_uid) for row in rows}
 
     async def result(self, job_uid: UUID) -> Result | None:
         """The stored result of the AnalysisJob; provisional until its job is Completed, which the caller looks at."""

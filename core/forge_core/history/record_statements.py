@@ -39,6 +39,7 @@ LOCK: Final = text(f"""
 
 UPDATE: Final = text(f"""
     update jobs j set
+        tenant = case when j.tenant = '' then r.tenant else j.tenant end,
         resource_version = r.resource_version, priority = r.priority, phase = r.phase,
         stage = r.stage, progress = r.progress, attempts = greatest(j.attempts, r.attempts),
         message = r.message, reason = r.reason, failure_class = r.failure_class,
@@ -101,6 +102,7 @@ SUMMARIES: Final = text("""
     select distinct on (job_uid) job_uid, summary from attempts
     where job_uid = any(:uids) and outcome = 'succeeded' order by job_uid, number desc
 """)
-STARTS: Final = text("select queue, admitted_at from jobs where admitted_at >= :moment order by admitted_at")
+STARTS: Final = text(
+    "select queue, resource_uid, admitted_at from jobs where admitted_at >= :moment order by admitted_at"
+)
 IN_CLUSTER: Final = text("select resource_uid from jobs where deleted_at is null and resource_uid is not null")
-RECORDED: Final = text("select resource_uid from jobs where resource_uid = any(:uids) and recorded_at is not null")

@@ -124,23 +124,17 @@ class Records:
             rows = await connection.execute(sql.SUMMARIES, {"uids": list(uids)})
             return {uid: summary for uid, summary in rows if summary}
 
-    async def starts_since(self, moment: datetime) -> list[tuple[str, datetime]]:
-        """(queue, admitted at) of each admission since `moment`, deleted jobs included, oldest first."""
+    async def starts_since(self, moment: datetime) -> list[tuple[str, str, datetime]]:
+        """(queue, UID, admitted at) of each admission since `moment`, deleted jobs included, oldest first."""
         async with self._history.begin() as connection:
             rows = await connection.execute(sql.STARTS, {"moment": moment})
-            return [(queue, at) for queue, at in rows]
+            return [(queue, str(uid), at) for queue, uid, at in rows]
 
     async def in_cluster(self) -> set[UUID]:
         """UIDs of the AnalysisJobs that are not yet known to be deleted."""
         async with self._history.begin() as connection:
             rows = await connection.execute(sql.IN_CLUSTER)
             return {uid for (uid,) in rows}
-
-    async def unrecorded(self, uids: Sequence[UUID]) -> set[UUID]:
-        """Those of `uids` whose end has not been recorded, unknown ones included."""
-        async with self._history.begin() as connection:
-            rows = await connection.execute(sql.RECORDED, {"uids": list(uids)})
-            return set(uids) - {uid for (uid,) in rows}
 
 
 async def _first_ends(connection: AsyncConnection, uids: list[UUID], kinds: dict[UUID, str]) -> list[End]:

@@ -1,0 +1,50 @@
+"""The two apps: the public one for people and browsers, the internal one for runners and Prometheus."""
+
+from fastapi import FastAPI
+
+from forge_api import problems
+from forge_api.internal import routes as internal
+from forge_api.limits import BodyLimits, internal_limit, public_limit
+from forge_api.metrics import Measured
+from forge_api.problems import ProblemView
+from forge_api.routes import analyses, health, logs, progress, repositories, results
+from forge_api.services import Services
+
+VERSION = "0.1.0"
+
+
+def public_app(services: Services) -> FastAPI:
+    """Everything that a token of a tenant opens."""
+    app = _app("Forge Jobs", services)
+    for module in (analyses, results, logs, progress, repositories, health):
+        app.include_router(module.router)
+    app.add_middleware(BodyLimits, limit_of=public_limit)
+    app.add_middleware(Measured, metrics=services.metrics, port="public")
+    return _described(app)
+
+
+def internal_app(services: Services) -> FastAPI:
+    """Everything that only the cluster's own network reaches."""
+    app = _app("Forge Jobs, internal", services)
+    for router in (internal.router, internal.looking, health.router):
+        app.include_router(router)
+    app.add_middleware(BodyLimits, limit_of=internal_limit)
+    app.add_middleware(Measured, metrics=services.metrics, port="internal")
+    return _described(app)
+
+
+def _app(title: str, services: Services) -> FastAPI:
+    app = FastAPI(title=title, version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.services = services
+    problems.install(app)
+    return app
+
+
+def _described(app: FastAPI) -> FastAPI:
+    """Problem documents are named in `responses` by reference; the schema they refer to is added here."""
+    schema = app.openapi()
+    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    schemas["ProblemView"] = ProblemView.model_json_schema()
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return app

@@ -1,0 +1,60 @@
+"""Drawing an attempt: before a budget is called spent, the pods that spent it are looked at for a disruption."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from forge_api.internal.identity import Runner
+from forge_api.kube import read
+from forge_api.problems import Problem
+from forge_api.services import Services
+from forge_core.attempts import EXHAUSTED, Claim
+from forge_core.cluster import NotFound, Raw, core
+from forge_core.history.attempts import Draw, EarlierPod, Exhausted
+from forge_core.history.records import Refund
+
+
+async def claim(services: Services, runner: Runner, number_in_pod: int) -> Claim:
+    """Raises Problem 409 `exhausted`, Fenced, HistoryUnavailable, ClusterError."""
+    draw = Draw(
+        job_uid=runner.job_uid,
+        pod_uid=runner.pod_uid,
+        pod_name=runner.pod_name,
+        number_in_pod=number_in_pod,
+        budget=runner.budget,
+    )
+    drawn = await services.attempts.claim(draw, datetime.now(UTC))
+    if isinstance(drawn, Exhausted):
+        refunds = await _disrupted(services, runner, drawn.pods)
+        if refunds:  # the operator writes these too, but its word may not have come yet
+            await services.records.refund(refunds)
+            drawn = await services.attempts.claim(draw, datetime.now(UTC))
+    if isinstance(drawn, Exhausted):
+        services.metrics.claims.labels(EXHAUSTED).inc()
+        spent = "The one attempt is" if runner.budget == 1 else f"All {runner.budget} attempts are"
+        raise Problem(409, f"{spent} spent; the last one ended so: {drawn.last_message}", code=EXHAUSTED)
+    services.metrics.claims.labels("claimed").inc()
+    return Claim(attempt=drawn, attempts=runner.budget)
+
+
+async def _disrupted(services: Services, runner: Runner, pods: Sequence[EarlierPod]) -> list[Refund]:
+    """Those of the pods that the cluster itself ended (condition DisruptionTarget, KEP-3329)."""
+    refunds = []
+    for pod in pods:
+        try:
+            found = await read(services.kube, core("pods", runner.namespace, pod.name))
+        except NotFound:
+            continue
+        if found["metadata"]["uid"] != str(pod.uid):
+            continue
+        reason = _disruption(found)
+        if reason:
+            refunds.append(Refund(pod.uid, runner.job_uid, reason))
+    return refunds
+
+
+def _disruption(pod: Raw) -> str:
+    """The reason of the pod's condition DisruptionTarget, "" when it has none."""
+    for condition in pod.get("status", {}).get("conditions") or []:
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            return str(condition.get("reason") or "DisruptionTarget")
+    return ""

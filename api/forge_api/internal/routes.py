@@ -1,0 +1,114 @@
+"""The runners' three calls (forge_core.attempts is their contract) and the metrics."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Path, Request, Security
+from fastapi.responses import Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import ClientDisconnect
+
+from forge_api.deps import Held, services_of
+from forge_api.internal.claiming import claim as claim_attempt
+from forge_api.internal.identity import Runner
+from forge_api.internal.spooling import promised, spooled
+from forge_api.problems import Problem, responses, unavailable
+from forge_core.attempts import ARTIFACT_NAME, FENCED, INTERNAL_PREFIX, MAX_SUMMARY_BYTES, Claim, ClaimRequest, Outcome
+from forge_core.history.attempts import Fenced, Incomplete, Owner, StoredArtifact
+
+router = APIRouter(prefix=INTERNAL_PREFIX, tags=["runners"])
+looking = APIRouter(tags=["health"])
+STORE_WAIT_SECONDS: Final = 30
+_MEDIA_TYPE: Final = re.compile(r"[\x21-\x7e]+/[\x20-\x7e]{1,100}")
+_bearer = HTTPBearer(auto_error=False, description="The runner's projected token, audience forge-api.")
+
+
+async def runner_of(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+) -> Runner:
+    """The pod that calls."""
+    return await services_of(request).identities.runner(credentials.credentials if credentials else "")
+
+
+Calling = Annotated[Runner, Depends(runner_of)]
+Number = Annotated[int, Path(ge=1, le=100_000)]
+
+
+@router.post("/attempts", responses=responses(409))
+async def claim(asked: ClaimRequest, services: Held, runner: Calling) -> Claim:
+    """Draw an attempt from the job's budget; 409 `exhausted` when it is spent, `fenced` when the job is over."""
+    with _refusals():
+        return await claim_attempt(services, runner, asked.number_in_pod)
+
+
+@router.put("/attempts/{attempt}/artifacts/{name}", status_code=204, responses=responses(408, 409, 411))
+async def store(
+    request: Request,
+    services: Held,
+    runner: Calling,
+    attempt: Number,
+    name: Annotated[str, Path(pattern=ARTIFACT_NAME)],
+) -> Response:
+    """Store one artefact, whole or not at all."""
+    owner = Owner(runner.job_uid, attempt, runner.pod_uid)
+    content_type = request.headers.get("content-type", "application/octet-stream")
+    if not _MEDIA_TYPE.fullmatch(content_type):
+        raise Problem(422, "Content-Type is not a media type.")
+    if "content-encoding" in request.headers:
+        raise Problem(415, "Send the artefact as it is, without Content-Encoding.")
+    promise = promised(request.headers.get("content-length"), request.headers.get("content-digest"))
+    with _refusals():
+        await services.attempts.check(owner)
+    try:
+        body = await spooled(request.stream(), promise)
+    except ClientDisconnect:
+        raise Problem(422, "The upload was cut off.") from None
+    artifact = StoredArtifact(name, content_type, promise.size, promise.sha256.hex(), body)
+    with _refusals():
+        async with _turn(services.storing):
+            await services.attempts.store(owner, artifact, datetime.now(UTC))
+    return Response(status_code=204)
+
+
+@router.put("/attempts/{attempt}/outcome", status_code=204, responses=responses(409))
+async def finish(outcome: Outcome, request: Request, services: Held, runner: Calling, attempt: Number) -> Response:
+    """Commit how the attempt ended. A success is provisional until the job is Completed."""
+    if len(await request.body()) > MAX_SUMMARY_BYTES + 16 * 1024:
+        raise Problem(413, f"The summary is larger than {MAX_SUMMARY_BYTES} bytes.")
+    with _refusals():
+        await services.attempts.finish(Owner(runner.job_uid, attempt, runner.pod_uid), outcome, datetime.now(UTC))
+    return Response(status_code=204)
+
+
+@looking.get("/metrics", response_class=Response)
+async def metrics(services: Held) -> Response:
+    """Prometheus' text format."""
+    return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except Fenced as error:
+        raise Problem(409, f"Stop: {error}.", code=FENCED) from None
+    except Incomplete as error:
+        raise Problem(422, str(error)) from None
+
+
+@asynccontextmanager
+async def _turn(storing: asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(STORE_WAIT_SECONDS):
+            await storing.acquire()
+    except TimeoutError:
+        raise unavailable("Too many uploads at once; try again.") from None
+    try:
+        yield
+    finally:
+        storing.release()

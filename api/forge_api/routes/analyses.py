@@ -1,0 +1,118 @@
+"""Submitting, listing, reading and cancelling analyses (ADR-006's answers, word for word)."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+from fastapi import APIRouter, Query, Response
+
+from forge_api import cursors
+from forge_api.cancelling import Cancelling
+from forge_api.current import current
+from forge_api.deps import Caller, Calling, Held, Named
+from forge_api.problems import Problem, responses
+from forge_api.services import Services
+from forge_api.submitter import Rejected
+from forge_api.views import Accepted, Analyses, Analysis, Cancelled, JobFilters, NewAnalysis, Status
+from forge_core.history.queries import Job, Wanted
+from forge_core.history.repositories import Repository
+from forge_core.history.submissions import Submission
+from forge_core.messages import BadMessage, ProgressMessage, decode_message
+from forge_core.progress import ProgressUnavailable
+from forge_core.resource import Phase
+
+router = APIRouter(tags=["analyses"])
+QUEUE: Final = "analysis"
+PRIORITY: Final = 1
+"""ADR-006: what a person waits for is the most urgent."""
+
+
+@router.post("/analyses", status_code=201, responses=responses(404))
+async def submit(asked: NewAnalysis, services: Held, caller: Calling, response: Response) -> Accepted:
+    """Analyse a registered repository. The job is not lost from here on, even while the cluster is away."""
+    repository = await services.repositories.find(caller.tenant, asked.repository_id)
+    if repository is None:
+        raise Problem(404, "Repository not found")
+    job_id = uuid4()
+    submission = Submission(
+        id=job_id,
+        tenant=caller.tenant,
+        namespace=caller.namespace,
+        spec=_spec(repository, asked, caller),
+        created_at=datetime.now(UTC),
+    )
+    await services.submissions.accept(submission)
+    try:
+        await services.submitter.sent_at_once(job_id)
+    except Rejected as error:
+        await services.submissions.forget(job_id)
+        raise Problem(422, str(error), code="refused") from None
+    response.headers["Location"] = f"/analyses/{job_id}"
+    return Accepted(id=job_id)
+
+
+def _spec(repository: Repository, asked: NewAnalysis, caller: Caller) -> dict[str, Any]:
+    where: dict[str, Any] = {"url": repository.url}
+    if repository.ref:
+        where["ref"] = repository.ref
+    if repository.credentials_secret:
+        where["credentialsSecretRef"] = {"name": repository.credentials_secret}
+    spec: dict[str, Any] = {
+        "queue": QUEUE,
+        "priority": PRIORITY,
+        "repository": where,
+        "repositoryId": str(repository.id),
+        "requestedBy": caller.identity.user,
+    }
+    return {**spec, "config": asked.config} if asked.config else spec
+
+
+@router.get("/analyses", responses=responses())
+async def listing(services: Held, caller: Calling, asked: Annotated[JobFilters, Query()]) -> Analyses:
+    """The tenant's jobs, newest first, however they were submitted."""
+    phase = asked.status.phase if asked.status else None
+    wanted = Wanted(phase, asked.queue, asked.repository_id, asked.since, asked.until)
+    after = cursors.decode(asked.cursor) if asked.cursor else None
+    jobs, last = await services.queries.page(caller.tenant, wanted, after, asked.limit)
+    jobs = await _with_steps(services, caller.tenant, jobs)
+    return Analyses(items=[Analysis.of(job) for job in jobs], next_cursor=cursors.encode(last) if last else None)
+
+
+async def _with_steps(services: Services, tenant: str, jobs: list[Job]) -> list[Job]:
+    """Running jobs with their live progress, as far as Redis has it."""
+    running = [str(job.uid) for job in jobs if job.phase == Phase.RUNNING and job.uid]
+    try:
+        found = await services.progress.snapshots(tenant, running)
+    except ProgressUnavailable:
+        return jobs
+    return [_with_step(job, found[str(job.uid)].payload) if str(job.uid) in found else job for job in jobs]
+
+
+def _with_step(job: Job, payload: str) -> Job:
+    try:
+        step = decode_message(payload)
+    except BadMessage:
+        return job
+    if not isinstance(step, ProgressMessage) or int(step.percent) < job.progress:
+        return job
+    return replace(job, progress=int(step.percent), stage=step.stage)
+
+
+@router.get("/analyses/{job_id}", responses=responses(404))
+async def read(services: Held, job: Named) -> Analysis:
+    """One job, with the phase, progress and message that `kubectl get aj` shows."""
+    return Analysis.of(await current(services.kube, job))
+
+
+@router.delete(
+    "/analyses/{job_id}",
+    responses={**responses(404, 409), 202: {"model": Cancelled, "description": "The operator has not answered yet"}},
+)
+async def cancel(services: Held, caller: Calling, job: Named, response: Response) -> Cancelled:
+    """Cancel a job that waits or runs. Cancelling a cancelled job again is no error."""
+    cancelling = Cancelling(services.kube, services.queries, services.submissions)
+    if await cancelling.cancel(job, caller.identity.user):
+        return Cancelled(status=Status.CANCELLED)
+    response.status_code = 202
+    return Cancelled(status=Status.CANCELLING)

@@ -1,0 +1,93 @@
+"""Everything that a request may use, made once at the start and closed in reverse at the end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from forge_api.auth import Verifier
+from forge_api.internal.identity import Identities
+from forge_api.keys import keys_from
+from forge_api.kube import Kubernetes
+from forge_api.metrics import Metrics
+from forge_api.relay import Relay
+from forge_api.settings import Settings
+from forge_api.submitter import Submitter
+from forge_api.tenants import Tenants
+from forge_core.cluster import Cluster
+from forge_core.history.attempts import Attempts
+from forge_core.history.database import History
+from forge_core.history.queries import Queries
+from forge_core.history.records import Records
+from forge_core.history.repositories import Repositories
+from forge_core.history.submissions import Submissions
+from forge_core.progress import Progress
+
+STORES_AT_ONCE: Final = 4
+"""Whole artefacts in memory at a time."""
+READER_SECONDS: Final = 15.0
+"""Socket timeout of the connection whose reads block."""
+
+
+@dataclass
+class Life:
+    """Whether the process is on its way out."""
+
+    draining: bool = False
+
+
+@dataclass(frozen=True)
+class Services:
+    """Held by both apps as `app.state.services`."""
+
+    kube: Kubernetes
+    progress: Progress
+    reader: Progress
+    verifier: Verifier
+    tenants: Tenants
+    identities: Identities
+    queries: Queries
+    repositories: Repositories
+    submissions: Submissions
+    attempts: Attempts
+    records: Records
+    relay: Relay
+    submitter: Submitter
+    metrics: Metrics
+    life: Life = field(default_factory=Life)
+    storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STORES_AT_ONCE))
+
+
+@asynccontextmanager
+async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncIterator[Services]:
+    """Connect to everything (nothing is sent yet) and start what works in the background."""
+    async with AsyncExitStack() as stack:
+        if kube is None:
+            kube = await stack.enter_async_context(Cluster.connect())
+        history = await stack.enter_async_context(History.connect(settings.database_url.get_secret_value()))
+        password = settings.redis_password.get_secret_value()
+        redis = (settings.redis_url, settings.redis_username, password)
+        progress = await stack.enter_async_context(Progress.connect(*redis))
+        reader = await stack.enter_async_context(Progress.connect(*redis, seconds=READER_SECONDS))
+        metrics, queries, submissions = Metrics(), Queries(history), Submissions(history)
+        submitter = Submitter(kube, submissions, metrics)
+        relay = Relay(reader, queries.states, metrics, settings.listeners_per_tenant)
+        await stack.enter_async_context(submitter.working())
+        await stack.enter_async_context(relay.working())
+        yield Services(
+            kube=kube,
+            progress=progress,
+            reader=reader,
+            verifier=Verifier(keys_from(settings.jwt_keys), settings.jwt_issuer, settings.jwt_audience),
+            tenants=Tenants(kube),
+            identities=Identities(kube),
+            queries=queries,
+            repositories=Repositories(history),
+            submissions=submissions,
+            attempts=Attempts(history),
+            records=Records(history),
+            relay=relay,
+            submitter=submitter,
+            metrics=metrics,
+        )

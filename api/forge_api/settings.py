@@ -1,0 +1,27 @@
+"""What the API is told by its environment (prefix FORGE_)."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Each field is the variable FORGE_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="FORGE_", frozen=True)
+
+    database_url: SecretStr
+    redis_url: str
+    redis_username: str = ""
+    redis_password: SecretStr = SecretStr("")
+    jwt_issuer: str = "forge-jobs"
+    jwt_audience: str = "forge-jobs"
+    jwt_keys: str
+    """A folder of PEM public keys or certificates (the file's name is the kid), a JWKS file, or a JWKS URL."""
+    host: str = "0.0.0.0"
+    public_port: int = 8080
+    internal_port: int = 8081
+    log_level: str = "INFO"
+    listeners_per_tenant: int = Field(default=200, ge=1)
+    """Open progress sockets, event streams and followed logs of one tenant, in this replica."""
+    drain_seconds: float = Field(default=3.0, ge=0)
+    """Between SIGTERM and the end of listening: the time that the cluster takes to stop sending requests here."""

@@ -1,0 +1,266 @@
+"""What the API takes and answers, as JSON: camelCase, times in RFC 3339, statuses in lower case (ADR-006)."""
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from forge_core.history.database import storable_json
+from forge_core.history.queries import Job, Result
+from forge_core.history.repositories import Repository
+from forge_core.resource import MAX_CONFIG_BYTES, Phase
+
+ESTIMATED_SECONDS: Final = 300
+"""ADR-006: what a client is told of a new analysis."""
+_ID = "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"
+_REPOSITORY = "5f0c9f7e-93a7-4df1-8f0e-6d1c8a1f2b3c"
+_URL = "https://git.example.com/team/project.git"
+
+
+class Status(StrEnum):
+    """A phase in the words of ADR-006."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def phase(self) -> Phase:
+        """The resource's word."""
+        return Phase(self.value.capitalize())
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+# --- analyses ----------------------------------------------------------------------------------------------------
+
+
+def _small(config: dict[str, Any]) -> dict[str, Any]:
+    if len(storable_json(config)) > MAX_CONFIG_BYTES:
+        raise ValueError(f"config is larger than {MAX_CONFIG_BYTES} bytes")
+    return config
+
+
+class NewAnalysis(_Asked):
+    """Body of POST /analyses."""
+
+    repository_id: Annotated[UUID, Field(description="Id of a registered repository.", examples=[_REPOSITORY])]
+    config: Annotated[
+        dict[str, Any],
+        AfterValidator(_small),
+        Field(description="How to analyse; at most 16 KiB.", examples=[{"exclude": ["vendor/**"]}]),
+    ] = {}
+
+
+def _on_one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must hold no control characters")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_on_one_line)]
+
+
+class PageAsked(_Asked):
+    """Query of a listing."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str | None, Field(max_length=200, description="The previous page's nextCursor.")] = None
+
+
+class JobFilters(PageAsked):
+    """Query of GET /analyses; what is left out filters nothing."""
+
+    status: Annotated[Status | None, Field(examples=["running"])] = None
+    queue: Annotated[Line | None, Field(max_length=63, examples=["analysis"])] = None
+    repository_id: Annotated[Line | None, Field(max_length=63, examples=[_REPOSITORY])] = None
+    since: Annotated[AwareDatetime | None, Field(description="Created at or after this time.")] = None
+    until: Annotated[AwareDatetime | None, Field(description="Created before this time.")] = None
+
+
+class Accepted(_View):
+    """Answer of POST /analyses."""
+
+    id: Annotated[UUID, Field(examples=[_ID])]
+    status: Annotated[Status, Field(examples=["queued"])] = Status.QUEUED
+    estimated_duration: Annotated[int, Field(description="Seconds.", examples=[300])] = ESTIMATED_SECONDS
+
+
+class Cancelled(_View):
+    """Answer of DELETE /analyses/{id}: `cancelled`, or `cancelling` (202) when the operator has not answered yet."""
+
+    status: Annotated[Status, Field(examples=["cancelled"])]
+
+
+class Analysis(_View):
+    """One job."""
+
+    id: Annotated[UUID, Field(examples=[_ID])]
+    status: Status
+    queue: Annotated[str, Field(examples=["analysis"])]
+    repository_id: Annotated[str, Field(description='"" when applied without one.', examples=[_REPOSITORY])]
+    requested_by: Annotated[str, Field(examples=["me"])]
+    priority: Annotated[int, Field(examples=[1])]
+    progress: Annotated[int, Field(description="Percent of the work that is done.", examples=[45])]
+    stage: Annotated[str, Field(examples=["analysing"])]
+    attempts: Annotated[int, Field(description="Attempts begun so far.", examples=[1])]
+    message: Annotated[str, Field(description="Why it waits or why it failed.", examples=[""])]
+    summary: Annotated[dict[str, Any] | None, Field(description="Of a completed job's result.")] = None
+    namespace: Annotated[str, Field(description="Where kubectl finds it.", examples=["tenant-demo"])]
+    name: Annotated[str, Field(description="As kubectl knows it.", examples=[_ID])]
+    created_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> "Analysis":
+        """The view of a row."""
+        return cls(
+            **{name: getattr(job, name) for name in _SAME},
+            status=Status(job.phase.value.lower()),
+            summary=job.summary if job.phase == Phase.COMPLETED else None,
+            progress=100 if job.phase == Phase.COMPLETED else job.progress,
+        )
+
+
+_SAME: Final = tuple(name for name in Analysis.model_fields if name not in {"status", "summary", "progress"})
+
+
+class Analyses(_View):
+    """A page, newest first."""
+
+    items: list[Analysis]
+    next_cursor: Annotated[str | None, Field(description="For `cursor`; null on the last page.")] = None
+
+
+# --- results -----------------------------------------------------------------------------------------------------
+
+
+class ArtifactView(_View):
+    """One stored file of a result."""
+
+    name: Annotated[str, Field(examples=["report.sarif"])]
+    content_type: Annotated[str, Field(examples=["application/sarif+json"])]
+    size: Annotated[int, Field(description="Bytes.", examples=[120345])]
+    sha256: Annotated[str, Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])]
+    url: Annotated[str, Field(examples=[f"/analyses/{_ID}/artifacts/report.sarif"])]
+
+
+class Results(_View):
+    """A completed analysis' result."""
+
+    analysis_id: Annotated[UUID, Field(examples=[_ID])]
+    attempt: Annotated[int, Field(examples=[1])]
+    completed_at: datetime | None
+    summary: dict[str, Any]
+    artifacts: list[ArtifactView]
+
+    @classmethod
+    def of(cls, job: Job, result: Result) -> "Results":
+        """The view of a stored result."""
+        files = [
+            ArtifactView(
+                name=file.name,
+                content_type=file.content_type,
+                size=file.size,
+                sha256=file.sha256,
+                url=f"/analyses/{job.id}/artifacts/{file.name}",
+            )
+            for file in result.artifacts
+        ]
+        return cls(
+            analysis_id=job.id,
+            attempt=result.attempt,
+            completed_at=job.completed_at or result.ended_at,
+            summary=result.summary,
+            artifacts=files,
+        )
+
+
+# --- repositories ------------------------------------------------------------------------------------------------
+
+_PLACE: Final = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/[^?#\s]")
+_NO_REF: Final = re.compile(r"[\s~^:?*\[\\]|\.\.|@\{|//|/\.|^[./]|[./]$|\.lock$")
+
+
+def _cloneable(url: str) -> str:
+    """As the AnalysisJob's schema has it, so that a repository that is registered can be analysed."""
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("url must begin with https:// or http://, such as https://example.com/team/project.git")
+    if "#" in url or "\\" in url or not url.isprintable() or any(sign.isspace() for sign in url):
+        raise ValueError("url must hold no spaces, control characters, backslashes or #: write the branch into ref")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it raises when it is no port
+    except ValueError:
+        raise ValueError("url is not a URL: write it as https://example.com/team/project.git") from None
+    if "@" in parts.netloc:
+        raise ValueError("url must carry no user and no password: name a Secret in credentialsSecret")
+    if not _PLACE.match(url):
+        raise ValueError("url needs a host and a path, such as https://example.com/team/project.git")
+    return url
+
+
+def _a_ref(ref: str) -> str:
+    if ref.startswith("-") or _NO_REF.search(ref) or not ref.isprintable():
+        raise ValueError("ref must be a branch, a tag or a full commit id, as git knows it")
+    return ref
+
+
+class NewRepository(_Asked):
+    """Body of POST /repositories."""
+
+    url: Annotated[str, Field(min_length=1, max_length=2048, examples=[_URL]), AfterValidator(_cloneable)]
+    ref: Annotated[
+        str,
+        Field(max_length=255, description="Branch, tag or commit; empty for the default branch.", examples=["main"]),
+        AfterValidator(_a_ref),
+    ] = ""
+    name: Annotated[Line, Field(max_length=253, examples=["project"])] = ""
+    credentials_secret: Annotated[
+        str,
+        Field(
+            max_length=253,
+            pattern=r"^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$",
+            description="A Secret of the tenant's namespace (keys host and token, or username and password).",
+            examples=["git-credentials"],
+        ),
+    ] = ""
+
+
+class RepositoryView(_View):
+    """One registered repository."""
+
+    id: Annotated[UUID, Field(examples=[_REPOSITORY])]
+    url: Annotated[str, Field(examples=[_URL])]
+    ref: Annotated[str, Field(examples=["main"])]
+    name: Annotated[str, Field(examples=["project"])]
+    credentials_secret: Annotated[str, Field(examples=[""])]
+    created_by: Annotated[str, Field(examples=["me"])]
+    created_at: datetime
+
+    @classmethod
+    def of(cls, repository: Repository) -> "RepositoryView":
+        """The view of a row."""
+        return cls(**{name: getattr(repository, name) for name in cls.model_fields})
+
+
+class RepositoryPage(_View):
+    """A page, newest first."""
+
+    items: list[RepositoryView]
+    next_cursor: Annotated[str | None, Field(description="For `cursor`; null on the last page.")] = None
