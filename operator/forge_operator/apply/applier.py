@@ -1,0 +1,121 @@
+"""Actions in, writes out: a bounded number at once, one at a time for each key, none without the Lease.
+
+Each decision replaces what still waits of the one before, so nothing stale is started. A write that failed rests for a
+growing while (or for as long as the API server asks) before the same key is tried again.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from forge_core import logs
+from forge_core.cluster import ApiError, ClusterError, Conflict, NotFound, Refused, Unavailable
+from forge_core.history.database import HistoryUnavailable
+from forge_operator.actions import Action
+from forge_operator.apply.writes import Writes
+from forge_operator.metrics import Metrics
+
+FIRST_REST: Final = 0.5
+LONGEST_REST: Final = 30.0
+FORGET_SECONDS: Final = 120.0
+
+_log = logs.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """A key whose last write failed `times` in a row; `until` is monotonic."""
+
+    until: float
+    times: int
+
+
+class Applier:
+    """`offer` actions whenever they were decided anew."""
+
+    def __init__(self, writes: Writes, metrics: Metrics, leads: Callable[[], bool], at_once: int) -> None:
+        self._writes = writes
+        self._metrics = metrics
+        self._leads = leads
+        self._at_once = at_once
+        self._waiting: deque[Action] = deque()
+        self._in_hand: dict[str, asyncio.Task[None]] = {}
+        self._rests: dict[str, _Rest] = {}
+        self._all_rest_until = 0.0
+
+    @property
+    def in_hand(self) -> int:
+        """Writes that are under way or wait for their turn."""
+        return len(self._in_hand) + len(self._waiting)
+
+    def offer(self, actions: Sequence[Action]) -> None:
+        """Take the newest decision: what is in hand goes on, the rest begins in this order."""
+        now = time.monotonic()
+        self._waiting = deque(action for action in actions if not self._rests_now(action.key, now))
+        self._start()
+
+    def _rests_now(self, key: str, now: float) -> bool:
+        rest = self._rests.get(key)
+        return key in self._in_hand or (rest is not None and now < rest.until)
+
+    def _start(self) -> None:
+        while self._waiting and len(self._in_hand) < self._at_once and self._leads():
+            if time.monotonic() < self._all_rest_until:
+                return
+            action = self._waiting.popleft()
+            if action.key not in self._in_hand:
+                self._in_hand[action.key] = asyncio.create_task(self._apply(action), name=action.key)
+
+    async def _apply(self, action: Action) -> None:
+        began, outcome = time.monotonic(), "done"
+        try:
+            await self._writes.write(action)
+            self._rests.pop(action.key, None)
+        except (ClusterError, HistoryUnavailable) as error:
+            outcome = _word(error)
+            self._rest(action, error)
+        except Exception:
+            outcome = "crashed"
+            self._rest(action, None)
+            _log.exception("an action could not be applied", action=action.key)
+        finally:
+            del self._in_hand[action.key]
+            took = time.monotonic() - began
+            self._metrics.writes.labels(type(action).__name__, outcome).observe(took)
+            self._start()
+
+    def _rest(self, action: Action, error: Exception | None) -> None:
+        now, before = time.monotonic(), self._rests.get(action.key)
+        times = before.times + 1 if before else 1
+        pause = min(FIRST_REST * 2 ** min(times - 1, 10), LONGEST_REST)
+        if isinstance(error, Unavailable) and error.retry_after:
+            # The whole API server asks for rest, not one object.
+            self._all_rest_until = max(self._all_rest_until, now + min(error.retry_after, LONGEST_REST))
+        self._rests[action.key] = _Rest(now + pause, times)
+        if len(self._rests) > 1000:
+            self._rests = {key: rest for key, rest in self._rests.items() if rest.until + FORGET_SECONDS > now}
+        quiet = isinstance(error, Conflict | NotFound) or times in {2, 3, 5, 6, 7}
+        (_log.debug if quiet else _log.warning)(
+            "a write failed", action=action.key, error=str(error)[:500], times=times, again_in=pause
+        )
+
+    async def stop(self, seconds: float) -> None:
+        """Start nothing more; give what is in hand `seconds` to end, then abandon it (each write may be repeated)."""
+        self._waiting.clear()
+        self._leads = lambda: False
+        if not self._in_hand:
+            return
+        tasks = list(self._in_hand.values())
+        _, late = await asyncio.wait(tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+
+def _word(error: Exception) -> str:
+    if isinstance(error, Conflict | NotFound | Refused | Unavailable):
+        return type(error).__name__.lower()
+    return "error" if isinstance(error, ApiError) else "unanswered"

@@ -1,0 +1,125 @@
+"""What each action writes. Every answer of the API server is taken into the picture before anything else is decided.
+
+A write that was refused raises ClusterError; a conflict is no failure of ours: the object is read again and the next
+decision starts from what it has become.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from forge_core.cluster import Cluster, Conflict, NotFound, Raw, analysis_jobs, core, jobs
+from forge_core.history.records import Records
+from forge_core.history.records import Refund as RefundRecord
+from forge_core.resource import Phase
+from forge_operator.actions import (
+    Action,
+    CreateJob,
+    DeleteJob,
+    DeletePod,
+    ExtendDeadline,
+    FailPod,
+    PatchStatus,
+    Refund,
+    SuspendJob,
+)
+from forge_operator.apply.creation import Creation
+from forge_operator.digests import Kind
+from forge_operator.observe.sink import Sink
+from forge_operator.record.summaries import Summaries
+
+
+class Announcer(Protocol):
+    """Tells those who listen to a tenant's progress that a job ended."""
+
+    def end(self, namespace: str, uid: str, phase: Phase, message: str) -> None:
+        """Never waits, never fails."""
+
+
+class Writes:
+    """The writes, by action."""
+
+    def __init__(
+        self, cluster: Cluster, sink: Sink, records: Records, announcer: Announcer, leads: Callable[[], bool]
+    ) -> None:
+        self._cluster = cluster
+        self._sink = sink
+        self._records = records
+        self._summaries = Summaries(records)
+        self._announcer = announcer
+        self._creation = Creation(cluster, sink, leads)
+
+    async def write(self, action: Action) -> None:
+        """Do it. Raises ClusterError or HistoryUnavailable when it has to be decided and tried again."""
+        match action:
+            case CreateJob():
+                await self._creation.create(action)
+            case PatchStatus():
+                await self._patch_status(action)
+            case SuspendJob():
+                await self._patch_job(action, {"suspend": True})
+            case ExtendDeadline():
+                await self._patch_job(action, {"activeDeadlineSeconds": action.seconds})
+            case DeleteJob():
+                await self._delete_job(action)
+            case FailPod():
+                await self._fail_pod(action)
+            case DeletePod():
+                await self._delete_pod(action)
+            case Refund():
+                await self._refund(action)
+
+    async def _patch_status(self, action: PatchStatus) -> None:
+        status: dict[str, Any] = dict(action.status)
+        if action.phase is Phase.COMPLETED:
+            summary = await self._summaries.small(action.uid)
+            status |= {"summary": summary} if summary else {}
+        if action.spare:
+            self._sink.picture.noticed(action.uid, datetime.now(UTC))
+        patch = {"metadata": {"resourceVersion": str(action.version), "uid": action.uid}, "status": status}
+        path = analysis_jobs(action.namespace, action.name)
+        try:
+            answer = await self._cluster.patch(path + "/status", patch)
+        except Conflict:
+            self._sink.seen(Kind.ANALYSIS_JOB, None, await self._cluster.get(path), "answer")
+            raise
+        self._sink.seen(Kind.ANALYSIS_JOB, "MODIFIED", answer, "answer")
+        if action.phase.terminal:
+            self._announcer.end(action.namespace, action.uid, action.phase, str(status.get("message", "")))
+
+    async def _patch_job(self, action: SuspendJob | ExtendDeadline, spec: Raw) -> None:
+        patch: Raw = {"metadata": {"uid": action.uid}, "spec": spec}
+        answer = await self._cluster.patch(jobs(action.namespace, action.name), patch)
+        self._sink.seen(Kind.JOB, "MODIFIED", answer, "answer")
+
+    async def _delete_job(self, action: DeleteJob) -> None:
+        try:
+            answer = await self._cluster.delete(jobs(action.namespace, action.name), action.uid, action.propagation)
+        except (NotFound, Conflict):  # gone, or another object of that name: what was to be deleted isn't there
+            return
+        if answer.get("kind") == "Job":
+            self._sink.seen(Kind.JOB, "MODIFIED", answer, "answer")
+
+    async def _fail_pod(self, action: FailPod) -> None:
+        patch = {
+            "metadata": {"resourceVersion": str(action.version), "uid": action.uid},
+            "status": {"phase": "Failed", "reason": action.reason, "message": action.message},
+        }
+        path = core("pods", action.namespace, action.name)
+        try:
+            answer = await self._cluster.patch(path + "/status", patch)
+        except Conflict:
+            self._sink.seen(Kind.POD, None, await self._cluster.get(path), "answer")
+            raise
+        self._sink.seen(Kind.POD, "MODIFIED", answer, "answer")
+
+    async def _delete_pod(self, action: DeletePod) -> None:
+        try:
+            await self._cluster.delete(core("pods", action.namespace, action.name), action.uid, grace=0)
+        except (NotFound, Conflict):
+            return
+
+    async def _refund(self, action: Refund) -> None:
+        await self._records.refund([RefundRecord(UUID(action.pod_uid), UUID(action.job_uid), action.reason)])
+        self._sink.picture.refund_recorded(action.pod_uid)

@@ -1,0 +1,63 @@
+"""The loop: when something changed, or each second, decide over the whole picture and hand on what is to be done."""
+
+import asyncio
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from forge_core import logs
+from forge_operator.apply.applier import Applier
+from forge_operator.decide import decide
+from forge_operator.lease import Lease
+from forge_operator.metrics import Metrics
+from forge_operator.observe.sink import Sink
+
+TICK_SECONDS: Final = 1.0
+GATHER_SECONDS: Final = 0.005
+"""Events come in bursts: a moment's wait makes one decision of many."""
+
+_log = logs.get_logger(__name__)
+
+
+class Loop:
+    """Decides while the Lease is held; a standby only goes round."""
+
+    def __init__(self, sink: Sink, applier: Applier, lease: Lease, metrics: Metrics) -> None:
+        self._sink = sink
+        self._applier = applier
+        self._lease = lease
+        self._metrics = metrics
+        self._last = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it last came round."""
+        return time.monotonic() - self._last
+
+    async def keep(self) -> None:
+        """For ever. A decision that raises is logged and tried again: it must not end the operator."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._sink.dirty.wait(), TICK_SECONDS)
+            self._sink.dirty.clear()
+            took = self.once()
+            # Never more than a third of the time on deciding, or the watches would starve.
+            await asyncio.sleep(max(GATHER_SECONDS, 2 * took))
+
+    def once(self) -> float:
+        """Go round once; answers the seconds that the decision took."""
+        began = time.monotonic()
+        leading = self._lease.held
+        if leading:
+            try:
+                self._applier.offer(decide(self._sink.picture, datetime.now(UTC)))
+                self._last = time.monotonic()
+            except Exception:
+                _log.exception("the decision failed")
+        else:
+            self._last = time.monotonic()
+        took = time.monotonic() - began
+        if leading:
+            self._metrics.decide.observe(took)
+        return took

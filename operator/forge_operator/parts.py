@@ -1,0 +1,117 @@
+"""The operator's parts, put together once: which knows which, and how each looks from outside."""
+
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from forge_core.cluster import Cluster
+from forge_core.history.database import History
+from forge_core.history.records import Records
+from forge_core.progress import Progress
+from forge_core.resource import Phase
+from forge_operator.apply.applier import Applier
+from forge_operator.apply.writes import Writes
+from forge_operator.dependencies import Dependencies
+from forge_operator.health import Health
+from forge_operator.lease import Lease
+from forge_operator.loop import Loop
+from forge_operator.metrics import Metrics
+from forge_operator.observe.by_kopf import KopfWatches
+from forge_operator.observe.kinds import PLAIN
+from forge_operator.observe.plain import Watch
+from forge_operator.observe.relist import Relisting
+from forge_operator.observe.sink import Sink
+from forge_operator.picture import Picture, Surroundings
+from forge_operator.progress_copy import Ends, ProgressCopy
+from forge_operator.record.recorder import Recorder
+from forge_operator.redis_users import RedisUsers
+from forge_operator.settings import Settings
+
+
+@dataclass(frozen=True)
+class Connections:
+    """What the operator speaks to."""
+
+    cluster: Cluster
+    history: History
+    progress: Progress
+
+
+class Parts:
+    """Everything that lives as long as the process."""
+
+    def __init__(self, settings: Settings, to: Connections) -> None:
+        self._settings = settings
+        self.cluster = to.cluster
+        surroundings = Surroundings(settings.api_url, settings.redis_url, settings.hosts)
+        self.picture = Picture(datetime.now(UTC), surroundings)
+        self.metrics = Metrics(lambda: sizes(self.picture))
+        self.lease = Lease(to.cluster, settings.namespace, settings.identity)
+        records = Records(to.history)
+        self.recorder = Recorder(records, self.picture, self.metrics, self._leads)
+        self.sink = Sink(self.picture, self.metrics, self.recorder.heard, settings.served)
+        self.ends = Ends(to.progress, self.sink)
+        writes = Writes(to.cluster, self.sink, records, self.ends, self._leads)
+        self.applier = Applier(writes, self.metrics, self._leads, settings.writes_at_once)
+        self.loop = Loop(self.sink, self.applier, self.lease, self.metrics)
+        self.watches = {source.kind: Watch(to.cluster, source, self.sink) for source in PLAIN}
+        self.kopf = KopfWatches(self.sink)
+        self.relisting = Relisting(to.cluster, self.sink, self.recorder, settings.relist_seconds)
+        self.dependencies = Dependencies(self.sink, to.history, settings.api_url)
+        self.users = RedisUsers(to.cluster, to.progress, lambda: tenants(self.picture))
+        self.copy = ProgressCopy(to.progress, self.sink)
+
+    def _leads(self) -> bool:
+        return self.lease.held
+
+    def lasting(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """What runs for ever, by name, once everything has been listed."""
+        yield "loop", self.loop.keep()
+        yield "recorder", self.recorder.keep()
+        yield "relisting", self.relisting.keep()
+        yield "dependencies", self.dependencies.keep()
+        yield "progress", self.copy.keep()
+        yield "ends", self.ends.keep()
+        if not self._settings.managed_redis:
+            yield "redis users", self.users.keep()
+
+    def health(self) -> Health:
+        """How all of it is now."""
+        self.metrics.holds_lease.set(self.lease.held)
+        self.metrics.unrecorded.set(self.recorder.backlog)
+        self.metrics.record_lag.set(self.recorder.lag)
+        self.metrics.waiting_writes.set(self.applier.in_hand)
+        watches = {str(kind): watch.connected for kind, watch in self.watches.items()}
+        return Health(
+            watches={**watches, "kopf": self.kopf.connected, "listed": not self.picture.missing},
+            last_decide_age=round(self.loop.age, 3),
+            waiting_writes=self.applier.in_hand,
+            unrecorded=self.recorder.backlog,
+            lease_holder=self.lease.holder,
+            leading=self.lease.held,
+            redis=self.users.available,
+            history=self.dependencies.history,
+            api=self.dependencies.api,
+        )
+
+    def exposition(self) -> bytes:
+        """What /metrics answers."""
+        self.health()
+        return self.metrics.text()
+
+
+def sizes(picture: Picture) -> Iterator[tuple[str, Phase, int]]:
+    """How many AnalysisJobs of each phase each queue has, zeros of known queues included."""
+    counted = Counter((job.queue, job.status.phase) for job in picture.analysis_jobs.values())
+    for queue in sorted({*picture.queues, *(queue for queue, _ in counted if queue in picture.queues)}):
+        for phase in Phase:
+            yield queue, phase, counted[queue, phase]
+
+
+def tenants(picture: Picture) -> Iterator[tuple[str, str]]:
+    """(tenant, namespace) of each namespace that is served."""
+    for namespace in picture.namespaces.values():
+        if namespace.tenant:
+            yield namespace.tenant, namespace.name

@@ -1,0 +1,1 @@
+"""Recording: what the picture learns about AnalysisJobs reaches PostgreSQL, in batches, and is told exactly once."""

@@ -1,0 +1,83 @@
+"""An AnalysisJob's digest as the history keeps it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from forge_core.durations import format_duration
+from forge_core.exits import FailureClass
+from forge_core.history.records import JobRecord
+from forge_core.resource import LOWEST_PRIORITY, Phase
+from forge_operator.digests import AnalysisJobDigest, PodDigest
+from forge_operator.picture import Picture
+from forge_operator.reasons import ConditionType, Reason
+
+_CONDITION = {
+    Phase.COMPLETED: ConditionType.COMPLETE,
+    Phase.FAILED: ConditionType.FAILED,
+    Phase.CANCELLED: ConditionType.COMPLETE,
+}
+
+
+def record_of(picture: Picture, job: AnalysisJobDigest) -> JobRecord | None:
+    """The record of a job as the picture has it now; None for a UID that is none."""
+    try:
+        uid = UUID(job.uid)
+    except ValueError:
+        return None
+    queue = picture.queues.get(job.queue)
+    status, default = job.status, queue.spec.default_priority if queue and queue.spec else LOWEST_PRIORITY
+    child = picture.job_of(job)
+    pods = picture.all_pods_of(child) if child else []
+    condition = status.condition(_CONDITION.get(status.phase, ConditionType.ADMITTED))
+    created = job.created or picture.began
+    return JobRecord(
+        uid=uid,
+        resource_version=job.version,
+        tenant=picture.tenant_of(job.namespace),
+        namespace=job.namespace,
+        name=job.name,
+        queue=job.queue,
+        kind=queue.spec.job_type if queue and queue.spec else "",
+        spec=_spec(job),
+        priority=job.spec.priority if job.spec and job.spec.priority else default,
+        phase=status.phase,
+        created_at=created,
+        stage=status.stage,
+        progress=status.progress,
+        attempts=status.attempts,
+        message=status.message,
+        reason=condition.reason if condition else "",
+        failure_class=_failure_class(status.phase, condition.reason if condition else "", pods),
+        queued_at=status.queued_at or created,
+        admitted_at=status.admitted_at or (child.created if child else None),
+        started_at=status.started_at,
+        completed_at=status.completed_at,
+        last_pod_ended_at=_last_end(pods) if status.phase.terminal else None,
+    )
+
+
+def _spec(job: AnalysisJobDigest) -> dict[str, Any]:
+    if job.spec is None:
+        return {"queue": job.queue}
+    spec: dict[str, Any] = job.spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if job.spec.timeout is not None:
+        spec["timeout"] = format_duration(job.spec.timeout)
+    return spec
+
+
+def _failure_class(phase: Phase, reason: str, pods: list[PodDigest]) -> str:
+    if phase is not Phase.FAILED:
+        return FailureClass.CANCELLED if phase is Phase.CANCELLED else ""
+    if reason in {Reason.PERMANENT, Reason.INVALID}:
+        return FailureClass.PERMANENT
+    last = pods[-1] if pods else None
+    if last and last.out_of_memory:
+        return FailureClass.OUT_OF_MEMORY
+    if last and last.words and last.words.failure_class:
+        return last.words.failure_class
+    return FailureClass.TIMEOUT if reason == Reason.DEADLINE_EXCEEDED else FailureClass.TRANSIENT
+
+
+def _last_end(pods: list[PodDigest]) -> datetime | None:
+    return max((pod.ended_at for pod in pods if pod.ended_at), default=None)
