@@ -15,9 +15,9 @@ class Report(Protocol):
         ...
 
 
-class Permanent(Exception):  # noqa: N818 - read in a sentence: raise Permanent("...")
+class Permanent(Exception):
     """Another attempt can't help. The message is one sentence a person can act on, and never holds a credential."""
 
 
-class Transient(Exception):  # noqa: N818
+class Transient(Exception):
     """The network or a server failed; another attempt may help. The message is held to the same rule."""

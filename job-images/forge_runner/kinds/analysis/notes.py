@@ -1,0 +1,77 @@
+"""What a reader of the result must know about what was not analysed, and why."""
+
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+MAX_PLACES: Final = 20
+
+
+class Note(StrEnum):
+    """Why files were left out or only partly analysed; the value is the code, `SENTENCES` has the words."""
+
+    TOO_LARGE = "too-large"
+    TOO_MANY = "too-many-files"
+    VENDORED = "vendored"
+    GENERATED = "generated"
+    SYMLINK = "symlink"
+    SUBMODULE = "submodule"
+    LFS_POINTER = "lfs-pointer"
+    BINARY = "binary-content"
+    NOT_UTF8 = "not-utf-8"
+    UNPARSABLE = "unparsable"
+    BROKE_TOOL = "broke-a-tool"
+    MISSING = "not-written"
+    NO_CODE = "no-code"
+    TRUNCATED = "truncated"
+
+
+SENTENCES: Final = {
+    Note.TOO_LARGE: "{count} over the size limit (1 MiB, or a line of 20,000 characters), not analysed",
+    Note.TOO_MANY: "{count} beyond the limit of 100,000, not analysed",
+    Note.VENDORED: "{count} of third parties (vendored folders), not analysed",
+    Note.GENERATED: "{count} generated or minified, counted but not analysed",
+    Note.SYMLINK: "{count} symbolic links, never followed",
+    Note.SUBMODULE: "{count} submodules, never fetched",
+    Note.LFS_POINTER: "{count} Git LFS pointers whose content was not fetched",
+    Note.BINARY: "{count} with the name of a text file but binary content, not analysed",
+    Note.NOT_UTF8: "{count} not in UTF-8, analysed only in part",
+    Note.UNPARSABLE: "{count} that could not be parsed, analysed only in part",
+    Note.BROKE_TOOL: "{count} on which an analyser crashed or took too long, analysed only in part",
+    Note.MISSING: "{count} whose names this file system can't hold, not analysed",
+    Note.NO_CODE: "No source code was found: there is nothing to score",
+    Note.TRUNCATED: "{count} findings are counted and scored but not listed: the list holds the gravest",
+}
+
+
+@dataclass
+class Notes:
+    """Collects notes from any thread."""
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._places: dict[Note, set[str]] = defaultdict(set)
+        self._counts: dict[Note, int] = defaultdict(int)
+
+    def add(self, note: Note, path: str) -> None:
+        """Remember a path; the same path counts once for the same note."""
+        with self._lock:
+            self._places[note].add(path)
+
+    def count(self, note: Note, count: int) -> None:
+        """Remember a number without places."""
+        with self._lock:
+            self._counts[note] += count
+
+    def document(self) -> list[dict[str, Any]]:
+        """For the result, in a fixed order."""
+        document = []
+        for note in Note:
+            total = len(self._places[note]) + self._counts[note]
+            if total:
+                message = SENTENCES[note].format(count=f"{total:,}")
+                places = sorted(self._places[note])[:MAX_PLACES]
+                document.append({"code": note.value, "count": total, "message": message, "paths": places})
+        return document
