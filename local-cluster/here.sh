@@ -18,8 +18,8 @@ CLUSTER=$(python3 "$HERE/clone.py" cluster-name "$ROOT")
 locked() { # one clone at a time changes what is shared; file descriptor 9 holds the lock until this script ends
   [ -z "${FORGE_LOCKED:-}" ] && command -v flock >/dev/null || return 0
   exec 9>"$CACHE/lock"
-  flock --nonblock 9 || { echo "waiting for another clone on this machine"; flock 9; }
+  flock --nonblock 9 || { echo "waiting for another make up or down on this machine"; flock 9; }
   export FORGE_LOCKED=1   # for the scripts that this one calls
 }
 linked() { ln -sfn "$CACHE/bin/$1" "$LOCAL/bin/$2"; }   # linked BUILT NAME: what is built and cached, under its usual name
-registry_port() { cat "$CACHE/registry.port"; }
+registry_port() { local at; at=$(docker port "$REGISTRY" 5000) && echo "${at##*:}"; }   # docker says 127.0.0.1:5001

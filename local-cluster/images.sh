@@ -35,8 +35,7 @@ server() { # server NAME: a public image that runs in the cluster, from where th
   echo "$HOST/${1%%:*}:$tag" >"$BUILT/${1%%:*}"
 }
 
-[ -s "$CACHE/registry.port" ] || { echo "no local registry yet: make up" >&2; exit 1; }
-HOST=localhost:$(registry_port)
+HOST=localhost:$(registry_port 2>/dev/null) || { echo "no local registry yet: make up" >&2; exit 1; }
 BUILT=$(mktemp -d); trap 'rm -rf "$BUILT"' EXIT
 cd "$ROOT" || exit
 waiting=()

@@ -4,15 +4,15 @@
 . "$(dirname "$0")/here.sh"
 
 start() {
-  docker rm -f "$REGISTRY" >/dev/null 2>&1 || true
-  # the port of last time, when it is still free: the nodes of other clones know it
-  python3 "$HERE/clone.py" free-port "$(registry_port 2>/dev/null || echo 5001)" >"$CACHE/registry.port.new"
-  mv "$CACHE/registry.port.new" "$CACHE/registry.port"
-  docker run -d --name "$REGISTRY" --restart unless-stopped -p "127.0.0.1:$(registry_port):5000" -v "$REGISTRY:/var/lib/registry" registry:2
+  if ! docker start "$REGISTRY"; then   # as it was, for the nodes of other clones know its port
+    docker rm -f "$REGISTRY" || true
+    docker run -d --name "$REGISTRY" --restart unless-stopped -v "$REGISTRY:/var/lib/registry" \
+      -p "127.0.0.1:$(python3 "$HERE/clone.py" free-port 5001):5000" registry:2
+  fi
   for _ in {1..40}; do answers && return; sleep 0.25; done
   docker logs "$REGISTRY"; return 1
 }
-answers() { curl -sf --noproxy '*' -o /dev/null "http://localhost:$(registry_port)/v2/"; }
+answers() { local port; port=$(registry_port) && curl -sf --noproxy '*' -o /dev/null "http://localhost:$port/v2/"; }
 connect() { # the nodes ask the registry by its name in kind's network
   local node dir; dir=/etc/containerd/certs.d/localhost:$(registry_port)
   docker network connect kind "$REGISTRY" 2>/dev/null || true   # already connected
