@@ -4,6 +4,7 @@ An object that is not ours or has no identity reads as None; an AnalysisJob or J
 the sentence that says why.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from forge_core.names import (
     TENANT_LABEL,
     child_job_name,
 )
-from forge_core.resource import Invalid, JobSpec, Phase, QueueSpec
+from forge_core.resource import MAX_CONFIG_BYTES, Invalid, JobSpec, Phase, QueueSpec
 from forge_operator.digests import (
     AnalysisJobDigest,
     AnyDigest,
@@ -98,7 +99,7 @@ def _status(raw: object) -> Status:
 def _analysis_job(raw: object) -> AnalysisJobDigest:
     spec, problem = None, ""
     try:
-        spec = JobSpec.read(part(raw, "spec"))
+        spec = _within_limits(JobSpec.read(part(raw, "spec")))
     except (Invalid, ValueError, RecursionError) as error:
         problem = f"spec.{error}"[:1000]
     return AnalysisJobDigest(
@@ -109,6 +110,13 @@ def _analysis_job(raw: object) -> AnalysisJobDigest:
         analysis_id=texts(raw, "metadata", "annotations").get(ANALYSIS_ID_ANNOTATION, ""),
         queue=text(raw, "spec", "queue"),
     )
+
+
+def _within_limits(spec: JobSpec) -> JobSpec:
+    size = len(json.dumps(spec.config).encode())
+    if size > MAX_CONFIG_BYTES:
+        raise Invalid(f"config is {size} bytes long; it may be at most {MAX_CONFIG_BYTES}")
+    return spec
 
 
 def _queue(raw: object) -> QueueDigest:

@@ -47,7 +47,7 @@ def failure_of(job: JobDigest, pods: Sequence[PodDigest], queue: QueueSpec | Non
     if why == "BackoffLimitExceeded" and ended:
         return _exhausted(job, ended[-1], ended, queue)
     if why == "BackoffLimitExceeded":
-        message = f"All {_attempts(job)} are used; the pods are gone, and what they said with them"
+        message = f"{_all_attempts(job)}; the pods are gone, and what they said with them"
         return Failure(Reason.EXHAUSTED, message, FailureClass.TRANSIENT)
     message = f"Its Job {job.name} failed ({why}): {said[:MAX_WORDS]}"
     return Failure(Reason.JOB_FAILED, message, FailureClass.TRANSIENT)
@@ -80,12 +80,12 @@ def _exhausted(job: JobDigest, last: PodDigest, told: Sequence[PodDigest], queue
     # The pod that met the spent budget says what the last attempt died of; without such words the pod before it does.
     if last.exit_code == Exit.EXHAUSTED and not _words(last):
         last = told[-1] if told else last
-    message = f"All {_attempts(job)} are used; the last ended with: {cause_of(last, queue)}"
+    message = f"{_all_attempts(job)}; of the last one: {cause_of(last, queue)}"
     return Failure(Reason.EXHAUSTED, message, class_of(last))
 
 
-def _attempts(job: JobDigest) -> str:
-    return f"{job.attempts} attempts" if job.attempts != 1 else "1 attempt"
+def _all_attempts(job: JobDigest) -> str:
+    return f"{job.attempts} of {job.attempts} attempts are used up"
 
 
 def _words(pod: PodDigest) -> str:

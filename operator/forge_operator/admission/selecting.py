@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from forge_operator.reading import items, text
+from forge_operator.reading import part, text
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
@@ -14,21 +14,17 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         return False
     if any(labels.get(key) != value for key, value in wanted.items()):
         return False
-    return all(_matches(expression, labels) for expression in items({"all": expressions}, "all"))
+    return all(_matches(expression, labels) for expression in expressions)
 
 
-def _matches(expression: dict[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = text(expression, "key"), expression.get("values") or []
+def _matches(expression: object, labels: Mapping[str, str]) -> bool:
+    key, values = text(expression, "key"), part({"in": expression}, "in").get("values") or []
     if not isinstance(values, list):
         return False
-    match text(expression, "operator"):
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-        case _:
-            return False
+    answers: dict[str, bool] = {
+        "In": labels.get(key) in values,
+        "NotIn": labels.get(key) not in values,
+        "Exists": key in labels,
+        "DoesNotExist": key not in labels,
+    }
+    return answers.get(text(expression, "operator"), False)

@@ -1,0 +1,241 @@
+"""A cluster in memory: it stores raw objects with versions, carries out actions as the API server would, and steps
+its Job controller and kubelets when told. What the real schema refuses, it refuses too.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import datetime, timedelta
+from typing import Any
+
+from forge_core.durations import parse_timestamp, timestamp
+from forge_core.resource import Phase
+from forge_operator.actions import (
+    Action,
+    CreateJob,
+    DeleteJob,
+    DeletePod,
+    ExtendDeadline,
+    FailPod,
+    PatchStatus,
+    Refund,
+    SuspendJob,
+)
+from forge_operator.decide import decide
+from forge_operator.digests import Kind
+from forge_operator.picture import Picture
+from tests.builders.operator import NOW, Raw, condition, make_pod
+
+
+class World:
+    """The cluster. `deliver` hands an event on; by default to the operator's picture at once."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.version = 100
+        self.stored: dict[tuple[Kind, str], Raw] = {}
+        self.created: list[tuple[str, str, datetime]] = []
+        """(queue, UID of the AnalysisJob, when) of every Job ever made."""
+        self.log: list[tuple[Kind, str, Raw]] = []
+        self.refunds: set[str] = set()
+        self.picture = self.fresh_picture()
+
+    # --- objects ---
+
+    def put(self, kind: Kind, raw: Raw) -> Raw:
+        """Store an object under a new version and tell the operator."""
+        self.version += 1
+        raw = deepcopy(raw)
+        raw["metadata"]["resourceVersion"] = str(self.version)
+        raw["metadata"].setdefault("creationTimestamp", timestamp(self.now))
+        event = "MODIFIED" if (kind, raw["metadata"]["uid"]) in self.stored else "ADDED"
+        self.stored[kind, raw["metadata"]["uid"]] = raw
+        self._tell(kind, event, raw)
+        return raw
+
+    def remove(self, kind: Kind, uid: str) -> None:
+        """Delete an object and all that it owns."""
+        raw = self.stored.pop((kind, uid), None)
+        if raw is None:
+            return
+        self.version += 1
+        raw["metadata"]["resourceVersion"] = str(self.version)
+        self._tell(kind, "DELETED", raw)
+        for owned_kind, owned_uid in list(self.stored):
+            owners = self.stored[owned_kind, owned_uid]["metadata"].get("ownerReferences", [])
+            if any(owner["uid"] == uid for owner in owners):
+                self.remove(owned_kind, owned_uid)
+
+    def change(self, kind: Kind, uid: str, change: Callable[[Raw], None]) -> None:
+        """Change a stored object."""
+        raw = deepcopy(self.stored[kind, uid])
+        change(raw)
+        self.put(kind, raw)
+
+    def of(self, kind: Kind) -> list[Raw]:
+        """All objects of a kind."""
+        return [raw for (stored, _), raw in self.stored.items() if stored is kind]
+
+    def _tell(self, kind: Kind, event: str, raw: Raw) -> None:
+        self.log.append((kind, event, deepcopy(raw)))
+        self.picture.observe(kind, event, deepcopy(raw))
+
+    # --- the operator ---
+
+    def fresh_picture(self, *, history_known: bool = True) -> Picture:
+        """The operator begins anew: it lists everything, and reads the recent starts from the history."""
+        self.picture = Picture(self.now)
+        for (kind, _), raw in self.stored.items():
+            self.picture.observe(kind, None, deepcopy(raw))
+        for kind in Kind:
+            self.picture.relisted(kind, {uid for stored, uid in self.stored if stored is kind}, self.version)
+        if history_known:
+            for queue, uid, at in self.created:
+                self.picture.remember_starts(queue, [(uid, at)])
+        self.picture.history_known = history_known
+        return self.picture
+
+    def turn(self, take: Callable[[list[Action]], list[Action]] = list) -> list[Action]:
+        """Decide once and carry out what `take` leaves of it."""
+        actions = decide(self.picture, self.now)
+        for action in take(actions):
+            self.apply(action)
+        return actions
+
+    def settle(self, turns: int = 60) -> None:
+        """Turn until nothing is left to do."""
+        for _ in range(turns):
+            if not self.turn():
+                return
+        raise AssertionError(f"still deciding after {turns} turns: {decide(self.picture, self.now)[:3]}")
+
+    def apply(self, action: Action) -> None:
+        """Carry out one action as the API server would."""
+        match action:
+            case CreateJob():
+                self._create(action)
+            case PatchStatus():
+                self._patch(action)
+            case SuspendJob():
+                self._if_there(Kind.JOB, action.uid, lambda raw: raw["spec"].update(suspend=True))
+            case ExtendDeadline():
+                self._if_there(
+                    Kind.JOB, action.uid, lambda raw: raw["spec"].update(activeDeadlineSeconds=action.seconds)
+                )
+            case DeleteJob():
+                self.remove(Kind.JOB, action.uid)
+            case FailPod():
+                self._if_there(
+                    Kind.POD, action.uid, lambda raw: raw["status"].update(phase="Failed", reason=action.reason)
+                )
+            case DeletePod():
+                self.remove(Kind.POD, action.uid)
+            case Refund():
+                self.refunds.add(action.pod_uid)
+                self.picture.refund_recorded(action.pod_uid)
+
+    def _if_there(self, kind: Kind, uid: str, change: Callable[[Raw], None]) -> None:
+        if (kind, uid) in self.stored:
+            self.change(kind, uid, change)
+
+    def _create(self, action: CreateJob) -> None:
+        self.picture.hold(action.uid, action.queue, action.namespace)
+        body = deepcopy(action.body)
+        uid = f"job-{body['metadata']['name']}"
+        if (Kind.ANALYSIS_JOB, action.uid) in self.stored and (Kind.JOB, uid) not in self.stored:
+            body["metadata"]["uid"] = f"job-{body['metadata']['name']}"
+            body["status"] = {}
+            self.created.append((action.queue, action.uid, self.now.replace(microsecond=0)))
+            self.put(Kind.JOB, body)
+        self.picture.release(action.uid)
+
+    def _patch(self, action: PatchStatus) -> None:
+        key = (Kind.ANALYSIS_JOB, action.uid)
+        if key not in self.stored or int(self.stored[key]["metadata"]["resourceVersion"]) != action.version:
+            return
+        if action.spare:
+            self.picture.noticed(action.uid, self.now)
+        raw = deepcopy(self.stored[key])
+        before = Phase(raw.get("status", {}).get("phase", "Queued"))
+        status = {**raw.get("status", {}), **action.status}
+        raw["status"] = {name: value for name, value in status.items() if value is not None}
+        after = Phase(raw["status"]["phase"])
+        assert not before.terminal or after is before, f"{before} became {after}"
+        assert before is not Phase.CANCELLING or after in {Phase.CANCELLING, Phase.CANCELLED}, f"Cancelling -> {after}"
+        self.put(Kind.ANALYSIS_JOB, raw)
+
+    # --- the Job controller and the kubelets ---
+
+    def pods_of(self, job: Raw) -> list[Raw]:
+        """The pods of a Job."""
+        uid = job["metadata"]["uid"]
+        return [pod for pod in self.of(Kind.POD) if pod["metadata"]["ownerReferences"][0]["uid"] == uid]
+
+    def step_controller(self) -> None:
+        """Each Job gets the pod, the counts and the conditions that it should have."""
+        for job in self.of(Kind.JOB):
+            self._step(job)
+
+    def _step(self, job: Raw) -> None:
+        pods = self.pods_of(job)
+        live = [pod for pod in pods if pod["status"]["phase"] in {"Pending", "Running"}]
+        failed = [pod for pod in pods if pod["status"]["phase"] == "Failed"]
+        done = any(pod["status"]["phase"] == "Succeeded" for pod in pods)
+        spec, status = job["spec"], deepcopy(job.get("status", {}))
+        conditions = status.setdefault("conditions", [])
+        over = any(one["type"] in {"Complete", "Failed"} for one in conditions)
+        if spec.get("suspend") and not over:
+            for pod in live:
+                self.remove(Kind.POD, pod["metadata"]["uid"])
+            live = []
+            _say(conditions, condition("Suspended", "JobSuspended"))
+        elif done and not over:
+            _say(conditions, condition("Complete", "CompletionsReached"))
+        elif len(failed) > spec["backoffLimit"] and not over:
+            _say(conditions, condition("Failed", "BackoffLimitExceeded"))
+        elif not over and not live:
+            self._new_pod(job, len(pods) + 1)
+            live = [{}]
+        status |= {"active": len(live), "failed": len(failed), "startTime": timestamp(self.now)}
+        if status != job.get("status"):
+            self.change(Kind.JOB, job["metadata"]["uid"], lambda raw: raw.update(status=status))
+
+    def _new_pod(self, job: Raw, number: int) -> None:
+        pod = make_pod(job, f"{job['metadata']['name']}-{number}-{self.version}", phase="Pending")
+        pod["metadata"]["creationTimestamp"] = timestamp(self.now)
+        self.put(Kind.POD, pod)
+
+    def run(self, pod_uid: str) -> None:
+        """A pending pod's runner starts."""
+
+        def change(raw: Raw) -> None:
+            raw["status"]["phase"] = "Running"
+            raw["status"]["containerStatuses"][0]["state"] = {"running": {"startedAt": timestamp(self.now)}}
+
+        self.change(Kind.POD, pod_uid, change)
+
+    def end(self, pod_uid: str, code: int) -> None:
+        """A running pod's runner ends."""
+
+        def change(raw: Raw) -> None:
+            began = _started(raw)
+            raw["status"]["phase"] = "Failed" if code else "Succeeded"
+            state = {"exitCode": code, "startedAt": began, "finishedAt": timestamp(self.now)}
+            raw["status"]["containerStatuses"][0]["state"] = {"terminated": state}
+
+        self.change(Kind.POD, pod_uid, change)
+
+    def wait(self, seconds: float) -> None:
+        """Time goes by."""
+        self.now += timedelta(seconds=seconds)
+
+
+def _started(pod: Raw) -> str:
+    state: dict[str, Any] = pod["status"]["containerStatuses"][0]["state"]
+    started: str = state["running"]["startedAt"]
+    assert parse_timestamp(started)
+    return started
+
+
+def _say(conditions: list[Raw], one: Raw) -> None:
+    if all(other["type"] != one["type"] for other in conditions):
+        conditions.append(one)
