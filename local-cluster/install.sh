@@ -4,13 +4,20 @@
 
 release() {
   helm upgrade --install forge-jobs "$ROOT/helm/forge-jobs" --namespace forge-jobs --create-namespace \
-    --values "$ROOT/helm/forge-jobs/values-local.yaml" --values "$LOCAL/images.yaml" --wait --timeout 5m ||
+    --values "$ROOT/helm/forge-jobs/values-local.yaml" --values "$LOCAL/images.yaml" --wait --timeout 3m ||
     { why; return 1; }
 }
 why() { # what helm doesn't tell
   kubectl -n forge-jobs get pods,jobs -o wide
-  kubectl -n forge-jobs get events --sort-by=.lastTimestamp | tail -30
-  for part in operator api; do kubectl -n forge-jobs logs "deployment/forge-$part" --tail 20; done
+  kubectl -n forge-jobs get events --sort-by=.lastTimestamp | tail -20
+  for part in operator api; do kubectl -n forge-jobs logs "deployment/forge-$part" --tail 5 | cut -c1-400; done
 }
+forget_interrupted() { # helm refuses to go on where it was ended in the middle, and nobody else is at it: we hold the lock
+  kubectl -n forge-jobs delete secret --ignore-not-found \
+    --selector 'owner=helm,status in (pending-install,pending-upgrade,pending-rollback)'
+}
+exec 8>"$LOCAL/install.lock"
+! command -v flock >/dev/null || flock 8
 "$HERE/git_server.sh"
+forget_interrupted >/dev/null
 step "Forge Jobs installed" release
