@@ -33,7 +33,7 @@ class Forge:
         """A token as `make token` prints it."""
         now = int(time.time())
         claims = {
-            "iss": "forge-local",
+            "iss": "forge-jobs",
             "aud": "forge-jobs",
             "sub": user,
             "tenant": tenant,
