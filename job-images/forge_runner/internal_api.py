@@ -1,0 +1,152 @@
+"""The runner's side of the internal API (forge_core.attempts): single tries, and trying again within an allowance.
+
+What can go wrong is told apart by what a runner can do about it: wait (`Away`), stop without a word (`Fenced`), end
+the job (`Exhausted`), or say that the API refuses (`Refused`).
+"""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import httpx2
+import stamina
+from pydantic import ValidationError
+
+from forge_core.attempts import EXHAUSTED, FENCED, INTERNAL_PREFIX, Claim, ClaimRequest, Outcome
+from forge_runner.result_files import StoredArtifact
+
+stamina.instrumentation.set_on_retry_hooks([])  # each wait is told to `on_wait`; the default hooks import half a second
+
+T = TypeVar("T")
+TIMEOUT: Final = httpx2.Timeout(30.0, connect=5.0)
+LONGEST_PAUSE: Final = 10.0
+_MOMENTARY: Final = frozenset({401, 408, 425, 429})
+"""Besides 5xx: a token is renewed by the kubelet, so that the next try may carry a good one."""
+
+
+class Away(Exception):
+    """The API, or what it stands on, can't answer now. `pause` is the time it asked for, if any."""
+
+    def __init__(self, message: str, pause: float | None = None) -> None:
+        super().__init__(message)
+        self.pause = pause
+
+
+class Fenced(Exception):
+    """Another attempt was claimed since, or the job is over."""
+
+
+class Exhausted(Exception):
+    """The budget of attempts is spent; the message is the API's sentence, which may name the last error."""
+
+
+class Refused(Exception):
+    """The same call will be refused again."""
+
+
+class InternalApi:
+    """One connection to the API's internal port. Each call is one try and reads the token anew."""
+
+    def __init__(self, client: httpx2.AsyncClient, token_path: Path) -> None:
+        self._client = client
+        self._token_path = token_path
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, base_url: str, token_path: Path) -> AsyncIterator[Self]:
+        """Prepare it; nothing is sent. Proxies of the environment are not for traffic within the cluster."""
+        async with httpx2.AsyncClient(base_url=base_url, timeout=TIMEOUT, trust_env=False) as client:
+            yield cls(client, token_path)
+
+    async def claim(self, number_in_pod: int) -> Claim:
+        """Ask for an attempt. Raises Exhausted, Fenced, Away, Refused."""
+        body = ClaimRequest(number_in_pod=number_in_pod).model_dump_json().encode()
+        answer = await self._send("POST", "/attempts", body, {"Content-Type": "application/json"})
+        try:
+            return Claim.model_validate_json(answer)
+        except ValidationError as error:
+            raise Away("the API's answer to a claim can't be read") from error
+
+    async def put_artifact(self, attempt: int, artifact: StoredArtifact) -> None:
+        """Store one artefact. Raises Fenced, Away, Refused."""
+        headers = {
+            "Content-Type": artifact.content_type,
+            "Content-Length": str(artifact.size),
+            "Content-Digest": f"sha-256=:{base64.b64encode(artifact.sha256).decode()}:",
+        }
+        await self._send("PUT", f"/attempts/{attempt}/artifacts/{artifact.name}", _streamed(artifact), headers)
+
+    async def put_outcome(self, attempt: int, outcome: Outcome) -> None:
+        """Commit how the attempt ended. Raises Fenced, Away, Refused."""
+        body = outcome.model_dump_json().encode()
+        await self._send("PUT", f"/attempts/{attempt}/outcome", body, {"Content-Type": "application/json"})
+
+    async def _send(
+        self, method: str, path: str, content: bytes | AsyncIterator[bytes], headers: dict[str, str]
+    ) -> bytes:
+        try:
+            token = self._token_path.read_text().strip()
+            response = await self._client.request(
+                method, INTERNAL_PREFIX + path, content=content, headers={**headers, "Authorization": f"Bearer {token}"}
+            )
+        except httpx2.TransportError as error:
+            raise Away(f"the API does not answer ({type(error).__name__})") from error
+        except OSError as error:
+            raise Away(f"the token can't be read ({type(error).__name__})") from error
+        if response.is_success:
+            return response.content
+        raise _failure(response)
+
+
+async def _streamed(artifact: StoredArtifact) -> AsyncIterator[bytes]:
+    for chunk in artifact.chunks():
+        yield chunk
+
+
+def _failure(response: httpx2.Response) -> Exception:
+    """The exception that an answer other than success stands for."""
+    problem = _problem(response)
+    said = str(problem.get("detail") or problem.get("error") or problem.get("title") or "")[:500]
+    if response.status_code == 409 and problem.get("code") == EXHAUSTED:
+        return Exhausted(said)
+    if response.status_code == 409 and problem.get("code") == FENCED:
+        return Fenced(said)
+    sentence = f"the API answered {response.status_code}" + (f": {said}" if said else "")
+    if response.status_code in _MOMENTARY or response.status_code >= 500:
+        return Away(sentence, _seconds(response.headers.get("Retry-After")))
+    return Refused(sentence)
+
+
+def _problem(response: httpx2.Response) -> dict[str, Any]:
+    try:
+        body = json.loads(response.content[:65536])
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _seconds(header: str | None) -> float | None:
+    return min(float(header), LONGEST_PAUSE) if header and header.isascii() and header.isdigit() else None
+
+
+async def within(allowance: float, call: Callable[[], Awaitable[T]], on_wait: Callable[[str], None]) -> T:
+    """`call`'s answer, tried again while the API is away; raises the last Away once `allowance` seconds are over.
+
+    `on_wait` is told why, at each failed try.
+    """
+
+    def pause(error: Exception) -> bool | float:
+        if not isinstance(error, Away):
+            return False
+        on_wait(str(error))
+        return error.pause or True
+
+    async for attempt in stamina.retry_context(
+        on=pause, attempts=None, timeout=allowance, wait_initial=0.2, wait_max=LONGEST_PAUSE, wait_jitter=0.5
+    ):
+        with attempt:
+            return await call()
+    raise AssertionError("stamina ends by an answer or an exception")

@@ -1,0 +1,90 @@
+"""Puts a runner together from what its pod was given, and leaves exit code and last words."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from forge_core.assignment import Assignment
+from forge_core.exits import Exit, FailureClass
+from forge_core.messages import Termination
+from forge_core.names import TERMINATION_PATH
+from forge_core.progress import Progress
+from forge_runner import last_words
+from forge_runner.attempt import Surroundings
+from forge_runner.internal_api import InternalApi
+from forge_runner.joblog import Cleaner
+from forge_runner.process import COMMAND
+from forge_runner.reaping import adopt_orphans
+from forge_runner.reporting import Reporter
+from forge_runner.settings import Settings
+from forge_runner.shell import Ending, Shell
+from forge_runner.telling import Teller
+
+_LAST_FLUSH: Final = 2.0
+
+
+def main(command: Sequence[str] = COMMAND) -> int:
+    """Run to the end and return the exit code. `command` is the kind's process, without its arguments."""
+    try:
+        settings = Settings()  # type: ignore[call-arg]  # the fields come from the environment
+        assignment = Assignment.decode(settings.assignment)
+    except ValueError as error:
+        words = Termination(failure_class=FailureClass.PERMANENT, message=f"The pod can't be used: {_sentence(error)}")
+        print(words.message, flush=True)  # noqa: T201 - the pod's log
+        last_words.write(_termination_path(), words)
+        return Exit.PERMANENT
+    adopt_orphans()
+    ending = asyncio.run(_live(settings, assignment, command))
+    print(f"runner ended: {ending.exit.name.lower()}: {ending.words.message}", flush=True)  # noqa: T201
+    last_words.write(settings.termination_path, ending.words)
+    return ending.exit
+
+
+async def _live(settings: Settings, assignment: Assignment, command: Sequence[str]) -> Ending:
+    around = Surroundings(settings.work_path, settings.cgroup_path, settings.kill_grace, command)
+    async with (
+        InternalApi.connect(settings.api_url, settings.token_path) as api,
+        _reporting(settings, assignment) as reporter,
+    ):
+        teller = Teller(Cleaner((*settings.secrets(), settings.redis_password.get_secret_value())), reporter)
+        shell = Shell(assignment, settings, api, teller, around)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, shell.stopping.set)
+        return await shell.run()
+
+
+@asynccontextmanager
+async def _reporting(settings: Settings, assignment: Assignment) -> AsyncIterator[Reporter | None]:
+    """A reporter that runs beside the work and tells the last state before it goes; None when there is no Redis."""
+    if not settings.redis_url:
+        yield None
+        return
+    password = settings.redis_password.get_secret_value()
+    async with Progress.connect(settings.redis_url, settings.redis_username, password) as progress:
+        reporter = Reporter(progress, assignment.tenant, assignment.uid, settings.heartbeat)
+        running = asyncio.ensure_future(reporter.run())
+        try:
+            yield reporter
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+            await reporter.flush(_LAST_FLUSH)
+
+
+def _termination_path() -> Path:
+    return Path(os.environ.get("FORGE_TERMINATION_PATH", TERMINATION_PATH))
+
+
+def _sentence(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return f"{where}: {first['msg']}."
+    return f"{error}."

@@ -1,0 +1,172 @@
+"""One kind's process: started in its own session without secrets, heard through bounded lines, ended as a whole."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from forge_core.messages import MAX_LINE
+from forge_runner.pipe import MAX_PIPE_LINE, Failed, Finished, Logged, Progressed, decode_line
+from forge_runner.reaping import end_all_children, signal_group
+
+COMMAND: Final = (sys.executable, "-I", "-m", "forge_runner.child")
+"""Isolated: neither the working folder (a stranger's repository) nor a variable decides what Python imports."""
+_DRAIN_SECONDS: Final = 5.0
+_CHUNK: Final = 64 * 1024
+_HANDED_ON: Final = ("PATH", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables of the pod that the work may see."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The three empty folders of one attempt."""
+
+    work: Path
+    out: Path
+    tmp: Path
+
+
+@dataclass
+class Heard:
+    """What the process said so far, and where its lines go."""
+
+    on_progress: Callable[[Progressed], None]
+    on_log: Callable[[str], None]
+    last: Failed | Finished | None = None
+    misfits: int = 0
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def take(self, line: bytes) -> None:
+        """One line of the pipe."""
+        match decode_line(line):
+            case Progressed() as progressed:
+                self.on_progress(progressed)
+            case Logged(line=text):
+                self.on_log(text)
+            case Failed() | Finished() as last:
+                self.last = self.last or last
+            case None:
+                self.misfits += 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run, and how long it may stay after SIGTERM.
+
+    `sweep` ends what left the process group, and says whether it could.
+    """
+
+    assignment: str
+    folders: Folders
+    grace: float
+    command: Sequence[str] = COMMAND
+    sweep: Callable[[], bool] = end_all_children
+
+
+async def run(order: Order, timeout: float, heard: Heard) -> int | None:
+    """Run it to its end and return its exit code (negative: the signal), or None when `timeout` seconds were over.
+
+    However this ends, by cancellation too, nothing that it started is left.
+    """
+    async with _started(order, heard) as process:
+        try:
+            async with asyncio.timeout(timeout):
+                return await process.wait()
+        except TimeoutError:
+            await _stop(process, order.grace)
+            return None
+
+
+@asynccontextmanager
+async def _started(order: Order, heard: Heard) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The running process with its listeners. Leaving ends all processes first, so that the pipes reach their end."""
+    with _Pipes(order.assignment) as pipes:
+        process = await asyncio.create_subprocess_exec(
+            *order.command, str(pipes.report_in), str(order.folders.work), str(order.folders.out),
+            stdin=pipes.order_out, stdout=pipes.output_in, stderr=pipes.output_in, pass_fds=(pipes.report_in,),
+            start_new_session=True, env=_environment(order.folders), cwd=order.folders.tmp,
+        )  # fmt: skip
+        pipes.hand_over()
+        listeners = [
+            asyncio.ensure_future(_listen(pipes.report_out, MAX_PIPE_LINE + 1, heard.take)),
+            asyncio.ensure_future(_listen(pipes.output_out, MAX_LINE, lambda line: heard.on_log(_text(line)))),
+        ]
+        try:
+            yield process
+        finally:
+            signal_group(process.pid, signal.SIGKILL)
+            await process.wait()
+            if not order.sweep():
+                heard.on_log("some processes of the attempt could not be ended")
+            _done, late = await asyncio.wait(listeners, timeout=_DRAIN_SECONDS)
+            for listener in late:
+                listener.cancel()
+            await asyncio.gather(*listeners, return_exceptions=True)
+
+
+async def _stop(process: asyncio.subprocess.Process, grace: float) -> None:
+    """Ask the whole group to end; whoever has not within `grace` seconds is killed when `_started` is left."""
+    signal_group(process.pid, signal.SIGTERM)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(grace):
+            await process.wait()
+
+
+class _Pipes:
+    """The order to the process (a file in memory: a pipe may be smaller), and two pipes for its report and output.
+
+    Our own, not asyncio's, whose `wait` would last as long as any grandchild holds one open.
+    """
+
+    def __init__(self, assignment: str) -> None:
+        self.order_out = os.memfd_create("order")
+        self.report_out, self.report_in = os.pipe()
+        self.output_out, self.output_in = os.pipe()
+        self._theirs = [self.order_out, self.report_in, self.output_in]
+        os.write(self.order_out, assignment.encode())
+        os.lseek(self.order_out, 0, os.SEEK_SET)
+
+    def __enter__(self) -> "_Pipes":
+        return self
+
+    def hand_over(self) -> None:
+        """The process holds its ends: close ours of them, or no pipe would ever end."""
+        while self._theirs:
+            os.close(self._theirs.pop())
+
+    def __exit__(self, *_: object) -> None:
+        self.hand_over()
+
+
+async def _listen(descriptor: int, limit: int, take: Callable[[bytes], None]) -> None:
+    """Hand each line to `take`, cut to `limit` bytes: the rest of a longer one is read and forgotten."""
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(limit=_CHUNK)
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
+    )
+    try:
+        line = b""
+        while chunk := await reader.read(_CHUNK):
+            *ended, rest = chunk.split(b"\n")
+            for part in ended:
+                take((line + part)[:limit])
+                line = b""
+            line = (line + rest)[:limit]
+        if line:
+            take(line)
+    finally:
+        transport.close()
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\r")
+
+
+def _environment(folders: Folders) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
+    return {**kept, "LC_ALL": "C.UTF-8", "HOME": str(folders.tmp), "TMPDIR": str(folders.tmp)}

@@ -1,0 +1,48 @@
+"""What the pod tells its runner (environment, mounted files), and the allowances that bound each wait."""
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from forge_core.names import CREDENTIALS_PATH, TERMINATION_PATH, TOKEN_PATH, WORK_PATH
+
+CGROUP_PATH: Final = "/sys/fs/cgroup"
+
+
+class Settings(BaseSettings):
+    """Each field is the variable FORGE_<FIELD>; times are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="FORGE_", frozen=True)
+
+    assignment: str
+    api_url: str
+    redis_url: str = ""
+    """Empty: no progress is reported."""
+    redis_username: str = ""
+    redis_password: SecretStr = SecretStr("")
+    token_path: Path = Path(TOKEN_PATH)
+    credentials_path: Path = Path(CREDENTIALS_PATH)
+    work_path: Path = Path(WORK_PATH)
+    termination_path: Path = Path(TERMINATION_PATH)
+    cgroup_path: Path = Path(CGROUP_PATH)
+    claim_allowance: float = Field(300.0, gt=0)
+    """How long to wait for an API that is away before the first word of work."""
+    save_allowance: float = Field(300.0, gt=0)
+    """How long finished work waits for an API or a PostgreSQL that is away."""
+    farewell: float = Field(5.0, gt=0)
+    """What is left for storing the outcome once SIGTERM has come."""
+    kill_grace: float = Field(5.0, ge=0)
+    """Between SIGTERM and SIGKILL to the kind's processes after a timeout."""
+    heartbeat: float = Field(10.0, gt=0)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must never be seen in a log or a message: the contents of the mounted credentials."""
+        found = []
+        for name in ("password", "token"):
+            try:
+                found.append((self.credentials_path / name).read_text(errors="replace").strip())
+            except OSError:
+                continue
+        return tuple(text for text in found if text)

@@ -1,0 +1,93 @@
+"""A builder for runner processes as a pod would start them, but with short allowances."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from forge_core.assignment import Assignment, Backoff
+from forge_core.messages import Termination
+
+RUNNER = (sys.executable, str(Path(__file__).with_name("runner_program.py")))
+UID = "0a4f3c1e-7c53-4d3a-9a54-1f3f4d2f8a11"
+TENANT = "demo"
+
+
+@dataclass
+class Pod:
+    """One runner process and its folder."""
+
+    folder: Path
+    api_url: str
+    kind: str = "succeed"
+    attempts: int = 3
+    backoff: Backoff = field(default_factory=Backoff)
+    timeout: float = 60.0
+    config: dict[str, object] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = RUNNER
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def assignment(self) -> Assignment:
+        """What the operator would hand it."""
+        return Assignment(
+            uid=UID, name="a-job", tenant=TENANT, queue="analysis", kind=self.kind, attempts=self.attempts,
+            backoff=self.backoff, timeout=self.timeout, config=self.config,
+        )  # fmt: skip
+
+    def start(self) -> "Pod":
+        """Start it, as PID 1's only program would be."""
+        for name in ("work", "secrets"):
+            (self.folder / name).mkdir(parents=True)
+        (self.folder / "token").write_text("first-token")
+        (self.folder / "secrets/password").write_text("hunter2-the-password\n")
+        self.process = subprocess.Popen(
+            self.program, env=self._environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=self.folder, errors="replace",
+        )  # fmt: skip
+        return self
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "FORGE_ASSIGNMENT": self.assignment.encode(),
+            "FORGE_API_URL": self.api_url,
+            "FORGE_REDIS_PASSWORD": "redis-secret",
+            "FORGE_POD_NAME": "a-pod",
+            "FORGE_WORK_PATH": str(self.folder / "work"),
+            "FORGE_TOKEN_PATH": str(self.folder / "token"),
+            "FORGE_TERMINATION_PATH": str(self.folder / "termination"),
+            "FORGE_CREDENTIALS_PATH": str(self.folder / "secrets"),
+            "FORGE_CGROUP_PATH": str(self.folder / "no-cgroup"),
+            "FORGE_KILL_GRACE": "0.2",
+            "FORGE_CLAIM_ALLOWANCE": "20",
+            "FORGE_SAVE_ALLOWANCE": "20",
+            **self.environment,
+        }
+
+    def end(self, seconds: float = 60) -> int:
+        """Wait for its exit code; its output is in `output` from then on."""
+        assert self.process
+        try:
+            self.output, _ = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.output, _ = self.process.communicate()
+            raise AssertionError(f"the runner had not ended after {seconds} s:\n{self.output[-3000:]}") from None
+        return self.process.returncode
+
+    output: str = ""
+
+    @property
+    def words(self) -> Termination:
+        """Its last words."""
+        words = Termination.decode((self.folder / "termination").read_text())
+        assert words, "no last words"
+        return words
+
+    @property
+    def leftovers(self) -> list[str]:
+        """Attempt folders that were not removed."""
+        return sorted(path.name for path in (self.folder / "work").iterdir() if path.is_dir())

@@ -1,0 +1,49 @@
+"""What follows a failed attempt."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forge_core.assignment import Backoff
+from forge_core.attempts import Claim
+from forge_core.exits import Exit, FailureClass
+from forge_runner.retrying import Again, Failure, Stop, after
+
+EXPONENTIAL = Backoff(type="exponential", delay=2, max_delay=16)
+
+
+def failed(failure_class: FailureClass) -> Failure:
+    return Failure(failure_class, "It failed.")
+
+
+@pytest.mark.parametrize(("attempt", "pause"), [(1, 2), (2, 4), (3, 8), (4, 16), (5, 16)], ids=str)
+def test_the_pause_doubles_up_to_its_cap(attempt: int, pause: float) -> None:
+    claim = Claim(attempt=attempt, attempts=10)
+    assert after(failed(FailureClass.TRANSIENT), claim, EXPONENTIAL) == Again(pause, likely=True)
+
+
+def test_the_last_attempt_of_the_budget_is_asked_about_without_a_pause_first() -> None:
+    follows = after(failed(FailureClass.TIMEOUT), Claim(attempt=3, attempts=3), EXPONENTIAL)
+    assert follows == Again(8, likely=False)
+
+
+def test_a_permanent_failure_stops_whatever_the_budget() -> None:
+    follows = after(failed(FailureClass.PERMANENT), Claim(attempt=1, attempts=3), EXPONENTIAL)
+    assert follows == Stop(Exit.PERMANENT)
+
+
+def test_a_disruption_ends_the_pod_but_not_the_job() -> None:
+    follows = after(failed(FailureClass.DISRUPTION), Claim(attempt=1, attempts=3), EXPONENTIAL)
+    assert follows == Stop(Exit.INTERRUPTED)
+
+
+@given(st.sampled_from(FailureClass), st.integers(1, 20), st.integers(1, 20))
+def test_nothing_is_tried_again_that_another_attempt_cannot_help(
+    failure_class: FailureClass, attempt: int, attempts: int
+) -> None:
+    follows = after(failed(failure_class), Claim(attempt=attempt, attempts=attempts), EXPONENTIAL)
+    if isinstance(follows, Again):
+        assert failure_class.retryable
+        assert 0 <= follows.pause <= EXPONENTIAL.max_delay
+    else:
+        assert follows.exit in {Exit.PERMANENT, Exit.INTERRUPTED}
