@@ -37,17 +37,16 @@ class Cancelling:
     async def cancel(self, job: Job, user: str, seconds: float = WAIT_SECONDS) -> bool:
         """True once the job is cancelled in its row, False when the operator has not answered within `seconds`.
 
-        Raises Problem 409 when it has ended otherwise, ClusterError while the cluster is away.
+        Raises Problem 409 when it has already ended, ClusterError while the cluster is away.
         """
-        if job.phase == Phase.CANCELLED:
-            return True
-        _refuse_ended(job)
+        if job.phase.terminal:
+            raise _ended(job)
         if job.uid is None:
             if await self._submissions.cancel_unsent(job.id, user, datetime.now(UTC)):
                 return True
             again = await self._queries.job(job.tenant, job.id)
-            if again is None or again.uid is None:
-                return again is not None and again.phase == Phase.CANCELLED
+            if again is None:
+                raise Problem(404, "Job not found")
             return await self.cancel(again, user, seconds)
         taken = await self._wish(job, job.uid, seconds)
         if taken is Taken.NOT_YET:
@@ -62,7 +61,8 @@ class Cancelling:
             found = await merge(self._kube, path, {"metadata": {"uid": str(uid)}, "spec": {"cancel": True}})
             while True:
                 now = with_status(job, found)
-                _refuse_ended(now)
+                if now.phase in {Phase.COMPLETED, Phase.FAILED}:
+                    raise _ended(now)
                 if found["metadata"]["uid"] != str(uid):
                     return Taken.GONE
                 if now.phase in {Phase.CANCELLING, Phase.CANCELLED}:
@@ -75,6 +75,5 @@ class Cancelling:
             return Taken.GONE
 
 
-def _refuse_ended(job: Job) -> None:
-    if job.phase in {Phase.COMPLETED, Phase.FAILED}:
-        raise Problem(409, f"The job has already ended: it is {job.phase.lower()}.", code="ended")
+def _ended(job: Job) -> Problem:
+    return Problem(409, f"The job has already ended: it is {job.phase.lower()}.", code="ended")

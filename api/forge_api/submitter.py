@@ -97,7 +97,7 @@ class Submitter:
             except ClusterError as error:
                 await self._explain(job.id, error)
         for job in await self._submissions.doubtful(datetime.now(UTC) - timedelta(seconds=DOUBT_SECONDS)):
-            await self._settle(job)
+            await self.settle(job)
 
     async def _send(self, job_id: UUID) -> None:
         async with self._at_once:
@@ -126,7 +126,7 @@ class Submitter:
         log.warning("a job can't be sent yet", id=str(job_id), error=str(error))
         await self._submissions.explain(job_id, f"Accepted, but not yet in the cluster: {sentence(error)}")
 
-    async def _settle(self, job: Submission) -> None:
+    async def settle(self, job: Submission) -> None:
         """A row cancelled alone: should its AnalysisJob be there after all, cancel that too."""
         path = analysis_jobs(job.namespace, str(job.id))
         try:

@@ -110,7 +110,7 @@ async def read(services: Held, job: Named) -> Analysis:
     responses={**responses(404, 409), 202: {"model": Cancelled, "description": "The operator has not answered yet"}},
 )
 async def cancel(services: Held, caller: Calling, job: Named, response: Response) -> Cancelled:
-    """Cancel a job that waits or runs. Cancelling a cancelled job again is no error."""
+    """Cancel a job that waits or runs; 409 when it has already ended."""
     cancelling = Cancelling(services.kube, services.queries, services.submissions)
     if await cancelling.cancel(job, caller.identity.user):
         return Cancelled(status=Status.CANCELLED)
