@@ -38,15 +38,15 @@ _BY_RULE: Final = {
     "SIM115": "Open it in a with statement, so that it is closed on every way out.",
     "TRY400": "Use logging.exception inside the handler: it keeps the traceback.",
 }
-_BY_FAMILY: Final = (
-    ("S", "Find out whether anybody outside can reach the place with the most findings, and mend that one first."),
-    ("F", "Read the place with the most findings: each one is code that can't do what it says."),
-    ("PLE", "Read the place with the most findings: each one fails when it runs."),
-    ("ASYNC", "Move the blocking call to a thread (asyncio.to_thread): meanwhile nothing else runs."),
-    ("DTZ", "Pass a time zone (datetime.now(UTC)): naive times shift with the machine that runs them."),
-    ("B", "Read the place with the most findings first: these are likely bugs."),
-    ("SIM", "Simplify the place with the most findings, and go on while it is easy."),
-)
+_BY_FAMILY: Final = {
+    "S": "Find out whether anybody outside can reach the place with the most findings, and mend that one first.",
+    "F": "Read the place with the most findings: each one is code that can't do what it says.",
+    "PLE": "Read the place with the most findings: each one fails when it runs.",
+    "ASYNC": "Move the blocking call to a thread (asyncio.to_thread): meanwhile nothing else runs.",
+    "DTZ": "Pass a time zone (datetime.now(UTC)): naive times shift with the machine that runs them.",
+    "B": "Read the place with the most findings first: these are likely bugs.",
+    "SIM": "Simplify the place with the most findings, and go on while it is easy.",
+}
 _FIXABLE: Final = "Run `ruff check --select {code} --fix .` on a branch of its own and read the difference."
 
 
@@ -57,6 +57,6 @@ def first_step(rule: Rule, worst_path: str) -> str:
     elif rule.fixable:
         step = _FIXABLE.format(code=rule.id)
     else:
-        family = next((text for prefix, text in _BY_FAMILY if rule.id.startswith(prefix)), "")
+        family = _BY_FAMILY.get(rule.id.rstrip("0123456789"), "")
         step = _BY_RULE.get(rule.id) or family or "Mend the place with the most findings, then the next."
     return f"{step} Begin with {worst_path}." if worst_path else step

@@ -13,7 +13,7 @@ from forge_runner.kinds.analysis.languages import PYTHON
 from forge_runner.kinds.analysis.linting import Raw
 from forge_runner.kinds.analysis.measures import Measured
 from forge_runner.kinds.analysis.rules import Rule
-from forge_runner.kinds.analysis.suppressing import is_suppressed, without_literals
+from forge_runner.kinds.analysis.suppressing import commented_line, is_suppressed, without_literals
 
 Step = tuple[int, Severity]
 COMPLEX: Final[tuple[Step, ...]] = ((50, Severity.HIGH), (25, Severity.MEDIUM), (15, Severity.LOW))
@@ -75,7 +75,7 @@ class Collector:
             if raw.code in self.rules:
                 place = Place(raw.line, content_digest(_line(lines, raw.line)), None, raw.column, raw.end_line)
                 finding = self._finding(file, raw.code, place, without_literals(raw.message))
-                hushed = is_suppressed(raw.code, finding.dimension, _line(lines, raw.noqa_line))
+                hushed = is_suppressed(raw.code, finding.dimension, commented_line(raw.code, raw.noqa_line, lines))
                 yield replace(finding, suppressed=True) if hushed else finding
 
     def _sizes(self, file: SourceFile, measured: Measured, lines: Sequence[str]) -> Iterator[Finding]:
@@ -94,8 +94,8 @@ class Collector:
 
     def _secrets(self, file: SourceFile, measured: Measured) -> Iterator[Finding]:
         for secret in measured.secrets:
-            rule = known.secret_rule(secret.kind, Severity.INFO).id
-            message = f"This looks like a secret ({secret.kind}). Treat it as leaked: revoke and replace it."
+            rule = known.secret_rule_id(secret.kind)
+            message = f"This looks like a secret ({secret.kind}); only its fingerprint is kept."
             yield self._finding(file, rule, Place(secret.line, secret.content), message)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from forge_runner.kinds.analysis.findings import Dimension, Finding, Severity
+from forge_runner.kinds.analysis.rules import GRADED
 
 MAX_KEPT: Final = 25_000
 """As many as GitHub's code scanning takes in one run."""
@@ -13,25 +14,26 @@ MAX_KEPT_PER_RULE: Final = 2_000
 
 
 @dataclass
-class RuleTotal:
-    """All findings of one rule."""
+class Total:
+    """Findings of one rule, or of one gravity of a graded rule."""
 
+    rule: str
+    dimension: Dimension
     count: int = 0
     by_severity: Counter[Severity] = field(default_factory=Counter)
-    by_path: Counter[str] = field(default_factory=Counter)
+    by_path: dict[str, Counter[Severity]] = field(default_factory=lambda: defaultdict(Counter))
 
 
 class Ledger:
     """Findings go in file by file, in order of path; totals stay exact however many there are."""
 
     def __init__(self) -> None:
-        self.rules: dict[str, RuleTotal] = defaultdict(RuleTotal)
+        self.totals: dict[tuple[str, Severity | None], Total] = {}
         self.penalties: dict[Dimension, Counter[Severity]] = {dimension: Counter() for dimension in Dimension}
         self.files: dict[str, Counter[Severity]] = defaultdict(Counter)
         self.suppressed = 0
         self._kept: list[Finding] = []
         self._kept_per_rule: Counter[str] = Counter()
-        self._dimension: dict[str, Dimension] = {}
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Take one file's findings."""
@@ -45,22 +47,25 @@ class Ledger:
                 self._kept.append(finding)
 
     def _count(self, finding: Finding) -> None:
-        total = self.rules[finding.rule]
+        key = (finding.rule, finding.severity if finding.rule in GRADED else None)
+        total = self.totals.setdefault(key, Total(finding.rule, finding.dimension))
         total.count += 1
         total.by_severity[finding.severity] += 1
-        total.by_path[finding.path] += 1
+        total.by_path[finding.path][finding.severity] += 1
         self.penalties[finding.dimension][finding.severity] += 1
         self.files[finding.path][finding.severity] += 1
-        self._dimension[finding.rule] = finding.dimension
-
-    def dimension_of(self, rule: str) -> Dimension:
-        """What a rule's findings count against."""
-        return self._dimension[rule]
 
     @property
     def total(self) -> int:
         """All findings that count."""
-        return sum(total.count for total in self.rules.values())
+        return sum(total.count for total in self.totals.values())
+
+    def by_rule(self) -> dict[str, int]:
+        """Findings that count, of each rule."""
+        counts: Counter[str] = Counter()
+        for total in self.totals.values():
+            counts[total.rule] += total.count
+        return dict(sorted(counts.items()))
 
     def kept(self) -> tuple[Finding, ...]:
         """The listed ones in order of place; when there are too many, the least grave are left out."""

@@ -33,7 +33,8 @@ MAX_ARGUMENTS: Final = 256 * 1024
 
 _OPTIONS: Final = (
     "check", "--isolated", "--no-cache", "--no-fix", "--exit-zero", "--quiet", "--ignore-noqa",
-    "--no-respect-gitignore", "--no-force-exclude", "--no-preview", "--target-version", "py314", "--output-format", "json-lines",
+    "--no-respect-gitignore", "--no-force-exclude", "--no-preview", "--target-version", "py314",
+    "--output-format", "json-lines",
     "--select", ",".join(SELECT), "--ignore", ",".join(IGNORE),
     "--config", "lint.pylint.max-args=7", "--config", "lint.pylint.max-returns=8",
 )  # fmt: skip

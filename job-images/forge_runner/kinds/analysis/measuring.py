@@ -1,12 +1,13 @@
 """Measures one file: its lines, its functions, its secrets. Runs in a worker process, which a file may kill."""
 
+import re
 from pathlib import Path
 from typing import Final
 
 import complexipy
 import lizard
 
-from forge_runner.kinds.analysis.languages import PYTHON, Language
+from forge_runner.kinds.analysis.languages import PYTHON, Language, Nature
 from forge_runner.kinds.analysis.leaks import find_secrets
 from forge_runner.kinds.analysis.lines import Lines, count_lines
 from forge_runner.kinds.analysis.measures import Function, Measured
@@ -16,6 +17,8 @@ LONGEST_LINE: Final = 20_000
 _MINIFIED_MEAN: Final = 300
 MAX_FUNCTIONS: Final = 5_000
 MAX_NAME: Final = 200
+_HEAD: Final = 10
+_GENERATED: Final = re.compile(r"@generated|(?:auto)?-?generated (?:automatically|by|from)|do not edit", re.IGNORECASE)
 _LFS: Final = b"version https://git-lfs.github.com/spec/"
 
 
@@ -40,15 +43,16 @@ def measure(file: Path, shown: str, language: Language | None, *, analysed: bool
     secrets = tuple(find_secrets(shown, text))
     if language is None or not analysed:
         return Measured(counted, (), secrets, tuple(notes))
-    if _minified(lines):
+    if language.nature is Nature.CODE and _made_by_a_program(lines):
         return Measured(Lines(), (), secrets, (*notes, Note.GENERATED), opaque=True)
     functions = _functions(file, text, language, notes)
     return Measured(counted, functions[:MAX_FUNCTIONS], secrets, tuple(notes))
 
 
-def _minified(lines: list[str]) -> bool:
+def _made_by_a_program(lines: list[str]) -> bool:
     filled = [len(line) for line in lines if line.strip()]
-    return len(filled) > 0 and sum(filled) / len(filled) > _MINIFIED_MEAN
+    minified = len(filled) > 0 and sum(filled) / len(filled) > _MINIFIED_MEAN
+    return minified or bool(_GENERATED.search("\n".join(lines[:_HEAD])))
 
 
 def _functions(file: Path, text: str, language: Language, notes: list[str]) -> tuple[Function, ...]:

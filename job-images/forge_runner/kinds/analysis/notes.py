@@ -32,7 +32,7 @@ SENTENCES: Final = {
     Note.TOO_LARGE: "{count} over the size limit (1 MiB, or a line of 20,000 characters), not analysed",
     Note.TOO_MANY: "{count} beyond the limit of 100,000, not analysed",
     Note.VENDORED: "{count} of third parties (vendored folders), not analysed",
-    Note.GENERATED: "{count} generated or minified, counted but not analysed",
+    Note.GENERATED: "{count} generated or minified, only searched for secrets",
     Note.SYMLINK: "{count} symbolic links, never followed",
     Note.SUBMODULE: "{count} submodules, never fetched",
     Note.LFS_POINTER: "{count} Git LFS pointers whose content was not fetched",

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from forge_runner.kinds.analysis.advice import first_step
 from forge_runner.kinds.analysis.findings import Dimension, Severity
-from forge_runner.kinds.analysis.ledger import Ledger, RuleTotal
-from forge_runner.kinds.analysis.rules import Rule
+from forge_runner.kinds.analysis.ledger import Ledger, Total
+from forge_runner.kinds.analysis.rules import GRADED, Rule
 from forge_runner.kinds.analysis.scoring import cost, overall
 
 MAX_RECOMMENDATIONS: Final = 50
@@ -17,6 +17,13 @@ _START_MINUTES: Final = 10.0
 """Of reading in, testing and review, however few the places."""
 
 
+_GRADES: Final = {
+    Severity.HIGH: "the worst",
+    Severity.MEDIUM: "the bad",
+    Severity.LOW: "the lesser",
+    Severity.INFO: "the least, in tests",
+}
+_GRADED_MINUTES: Final = {Severity.HIGH: 2.0, Severity.MEDIUM: 1.0, Severity.LOW: 0.5, Severity.INFO: 0.5}
 Penalties = Mapping[Dimension, Counter[Severity]]
 
 
@@ -35,11 +42,21 @@ class Recommendation:
 
     rule: Rule
     count: int
-    worst: Severity
     by_severity: Mapping[Severity, int]
     gain: float
     minutes: float
     places: tuple[Place, ...]
+
+    @property
+    def worst(self) -> Severity:
+        """The gravest finding's."""
+        return max(self.by_severity)
+
+    @property
+    def title(self) -> str:
+        """A few words; of a graded rule they tell which part of its findings is meant."""
+        words = self.rule.title or self.rule.summary
+        return f"{words}, {_GRADES[self.worst]}" if self.rule.id in GRADED else words
 
     @property
     def rank(self) -> tuple[float, float, str]:
@@ -50,7 +67,8 @@ class Recommendation:
         """For the result."""
         return {
             "rule": self.rule.id,
-            "title": self.rule.summary,
+            "title": self.title,
+            "what": self.rule.summary,
             "dimension": self.rule.dimension.value,
             "severity": self.worst.word,
             "count": self.count,
@@ -67,32 +85,40 @@ class Recommendation:
 def recommend(ledger: Ledger, rules: Mapping[str, Rule], code_lines: int) -> tuple[Recommendation, ...]:
     """All recommendations, best first."""
     now = overall(ledger.penalties, code_lines)
-    first_lines = _first_lines(ledger)
+    lines = _lines(ledger)
     made = []
-    for code, total in ledger.rules.items():
-        dimension = ledger.dimension_of(code)
-        gain = overall(_without(ledger.penalties, dimension, total), code_lines) - now
-        minutes = _START_MINUTES + total.count * rules[code].minutes
-        worst = max(total.by_severity)
-        places = _places(code, total, first_lines)
-        made.append(Recommendation(rules[code], total.count, worst, total.by_severity, gain, minutes, places))
+    for total in ledger.totals.values():
+        rule = rules[total.rule]
+        gain = overall(_without(ledger.penalties, total), code_lines) - now
+        minutes = _START_MINUTES + sum(
+            _minutes(rule, severity) * count for severity, count in total.by_severity.items()
+        )
+        made.append(Recommendation(rule, total.count, total.by_severity, gain, minutes, _places(total, lines)))
     return tuple(sorted(made, key=lambda each: each.rank))
 
 
-def _without(penalties: Penalties, dimension: Dimension, total: RuleTotal) -> Penalties:
-    return {**penalties, dimension: penalties[dimension] - total.by_severity}
+def _minutes(rule: Rule, severity: Severity) -> float:
+    return rule.minutes * _GRADED_MINUTES[severity] if rule.id in GRADED else rule.minutes
 
 
-def _first_lines(ledger: Ledger) -> dict[tuple[str, str], int]:
-    """The gravest listed finding's line, of each rule and file."""
-    best: dict[tuple[str, str], tuple[int, int]] = {}
+def _without(penalties: Penalties, total: Total) -> Penalties:
+    return {**penalties, total.dimension: penalties[total.dimension] - total.by_severity}
+
+
+Lines = Mapping[tuple[str, str, Severity], int]
+
+
+def _lines(ledger: Ledger) -> Lines:
+    """The first listed finding's line, of each rule, file and severity."""
+    lines: dict[tuple[str, str, Severity], int] = {}
     for finding in ledger.kept():
         if not finding.suppressed:
-            key, candidate = (finding.rule, finding.path), (-finding.severity, finding.line)
-            best[key] = min(best.get(key, candidate), candidate)
-    return {key: line for key, (_severity, line) in best.items()}
+            lines.setdefault((finding.rule, finding.path, finding.severity), finding.line)
+    return lines
 
 
-def _places(code: str, total: RuleTotal, first_lines: Mapping[tuple[str, str], int]) -> tuple[Place, ...]:
-    worst = sorted(total.by_path.items(), key=lambda item: (-item[1], item[0]))[:WORST_PLACES]
-    return tuple(Place(path, first_lines.get((code, path), 1), count) for path, count in worst)
+def _places(total: Total, lines: Lines) -> tuple[Place, ...]:
+    worst = sorted(total.by_path.items(), key=lambda item: (-cost(item[1]), item[0]))[:WORST_PLACES]
+    return tuple(
+        Place(path, lines.get((total.rule, path, max(counts)), 1), sum(counts.values())) for path, counts in worst
+    )

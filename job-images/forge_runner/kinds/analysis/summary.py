@@ -104,7 +104,7 @@ def _findings(ledger: Ledger, listed: int) -> dict[str, Any]:
         "listed": listed,
         "suppressed": ledger.suppressed,
         "bySeverity": {severity.word: by_severity[severity] for severity in reversed(Severity)},
-        "byRule": {rule: ledger.rules[rule].count for rule in sorted(ledger.rules)},
+        "byRule": ledger.by_rule(),
     }
 
 

@@ -5,6 +5,7 @@ rule are not: they would let a repository switch its own analysis off.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from forge_runner.kinds.analysis.findings import Dimension
@@ -18,6 +19,15 @@ def is_suppressed(code: str, dimension: Dimension, line: str) -> bool:
         return False
     found = _NOQA.search(line)
     return bool(found) and code in re.split(r"[\s,]+", found["codes"].upper())  # type: ignore[index]
+
+
+def commented_line(code: str, number: int, lines: Sequence[str]) -> str:
+    """The line whose comment speaks for a finding on line `number`: of an import over several lines, the first."""
+    line = lines[number - 1] if 0 < number <= len(lines) else ""
+    if code == "F401" and "noqa" not in line.lower():
+        above = (lines[index] for index in range(number - 1, max(-1, number - 200), -1) if index < len(lines))
+        line = next((each for each in above if each.lstrip().startswith(("from ", "import "))), line)
+    return line
 
 
 _QUOTED: Final = re.compile(r"""(?<![\w])[rbuf]{0,2}(?:"(?:\\.|[^"\\`])*"|'(?:\\.|[^'\\`])*')""", re.IGNORECASE)
