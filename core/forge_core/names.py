@@ -19,6 +19,8 @@ JOB_QUEUE_KIND: Final = "JobQueue"
 # --- labels and annotations --------------------------------------------------------------------------------------
 TENANT_LABEL: Final = f"{GROUP}/tenant"
 """On a namespace: the tenant that owns it. On Jobs and pods: the tenant they work for."""
+INSTALLATION_LABEL: Final = f"{GROUP}/installation"
+"""On a tenant's namespace: which of several operators of one cluster serves it; without it the one without a name."""
 QUEUE_LABEL: Final = f"{GROUP}/queue"
 JOB_LABEL: Final = f"{GROUP}/analysisjob"
 """On Jobs and pods: the AnalysisJob's name, cut to a label's 63 characters."""

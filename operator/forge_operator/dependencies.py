@@ -59,7 +59,8 @@ class Dependencies:
 
     async def _ask_history(self) -> str:
         try:
-            await asyncio.wait_for(self._history.ping(), ANSWER_SECONDS + 3)
+            async with asyncio.timeout(ANSWER_SECONDS + 3):
+                await self._history.ping()
         except HistoryUnavailable as error:
             return str(error)
         except TimeoutError:

@@ -63,7 +63,8 @@ class Lease:
         was = False
         while True:
             try:
-                await asyncio.wait_for(self.renew(), RENEW_SECONDS)
+                async with asyncio.timeout(RENEW_SECONDS):
+                    await self.renew()
             except (ClusterError, TimeoutError) as error:
                 _log.warning("the Lease could not be renewed", error=str(error), held=self.held)
             if self.held != was:

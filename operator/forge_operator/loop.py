@@ -39,7 +39,8 @@ class Loop:
         """For ever. A decision that raises is logged and tried again: it must not end the operator."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._sink.dirty.wait(), TICK_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._sink.dirty.wait()
             self._sink.dirty.clear()
             took = self.once()
             # Never more than a third of the time on deciding, or the watches would starve.

@@ -51,7 +51,7 @@ class Parts:
         self.lease = Lease(to.cluster, settings.namespace, settings.identity)
         records = Records(to.history)
         self.recorder = Recorder(records, self.picture, self.metrics, self._leads)
-        self.sink = Sink(self.picture, self.metrics, self.recorder.heard, settings.served)
+        self.sink = Sink(self.picture, self.metrics, self.recorder.heard, settings.installation)
         self.ends = Ends(to.progress, self.sink)
         writes = Writes(to.cluster, self.sink, records, self.ends, self._leads)
         self.applier = Applier(writes, self.metrics, self._leads, settings.writes_at_once)

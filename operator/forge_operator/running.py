@@ -22,6 +22,7 @@ RETRY_SECONDS: Final = 2.0
 IN_FLIGHT_SECONDS: Final = 2.0
 FLUSH_SECONDS: Final = 2.0
 RELEASE_SECONDS: Final = 1.0
+TASKS_SECONDS: Final = 1.0
 
 _log = logs.get_logger(__name__)
 
@@ -41,7 +42,7 @@ async def run(settings: Settings) -> int:
             ),
         )
         port = await stack.enter_async_context(serving(settings.port, parts.health, parts.exposition))
-        _log.info("the operator begins", identity=settings.identity, port=port, tenants=settings.tenants or "all")
+        _log.info("the operator begins", identity=settings.identity, port=port, installation=settings.installation)
         return await _Life(parts).live()
 
 
@@ -124,11 +125,15 @@ class _Life:
         parts = self._parts
         await parts.applier.stop(IN_FLIGHT_SECONDS)
         with suppress(HistoryUnavailable, TimeoutError):
-            await asyncio.wait_for(parts.recorder.flush(), FLUSH_SECONDS)
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await parts.recorder.flush()
         lease.cancel()
         with suppress(TimeoutError):
-            await asyncio.wait_for(parts.lease.release(), RELEASE_SECONDS)
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await parts.lease.release()
         left = list(self._tasks)
         for task in left:
             task.cancel()
-        await asyncio.gather(parts.kopf.stop(), *left, return_exceptions=True)
+        await parts.kopf.stop()
+        if left:
+            await asyncio.wait(left, timeout=TASKS_SECONDS)

@@ -23,8 +23,8 @@ class Settings(BaseSettings):
     pod_uid: str = ""
     allowed_hosts: str = ""
     """Hosts, comma separated, that repositories may be on although their address is not public."""
-    tenants: str = ""
-    """Tenants, comma separated, that this installation serves; empty: every namespace with the tenant label."""
+    installation: str = ""
+    """Serve only namespaces whose label forge-factory.dev/installation says this; empty: those without the label."""
     kubeconfig: str | None = None
     """Outside of a cluster: a kubeconfig; KUBECONFIG is heeded too."""
     log_level: str = "INFO"
@@ -37,18 +37,9 @@ class Settings(BaseSettings):
     @property
     def hosts(self) -> tuple[str, ...]:
         """`allowed_hosts`, split."""
-        return _split(self.allowed_hosts)
-
-    @property
-    def served(self) -> frozenset[str]:
-        """`tenants`, split; empty means all."""
-        return frozenset(_split(self.tenants))
+        return tuple(host.strip() for host in self.allowed_hosts.split(",") if host.strip())
 
     @property
     def identity(self) -> str:
         """Who holds the Lease: unique among pods, also among those of one name."""
         return f"{self.pod_name}_{self.pod_uid}" if self.pod_uid else self.pod_name
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())

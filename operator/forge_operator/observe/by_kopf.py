@@ -37,7 +37,7 @@ def settings() -> kopf.OperatorSettings:
     made.peering.standalone = True
     made.networking.error_backoffs = NeverEnding()
     made.networking.request_timeout = 60.0
-    made.watching.server_timeout = 290.0
+    made.watching.server_timeout = 290  # the API server takes whole seconds only
     made.watching.chunk_size = PAGE
     made.watching.label_selectors["namespaces"] = TENANT_LABEL
     made.queueing.idle_timeout = 1.0

@@ -46,7 +46,8 @@ class Relisting:
         """For ever."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._sink.relist.wait(), self._seconds * random.uniform(0.8, 1.2))  # noqa: S311
+                async with asyncio.timeout(self._seconds * random.uniform(0.8, 1.2)):  # noqa: S311
+                    await self._sink.relist.wait()
             self._sink.relist.clear()
             await self.once()
 

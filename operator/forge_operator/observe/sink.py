@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 
 from forge_core.cluster import Raw
-from forge_core.names import TENANT_LABEL
+from forge_core.names import INSTALLATION_LABEL
 from forge_operator.digests import Kind
 from forge_operator.metrics import Metrics
 from forge_operator.picture import Change, Picture
@@ -16,11 +16,12 @@ _EVERYWHERE = frozenset({Kind.JOB_QUEUE, Kind.NODE})
 class Sink:
     """Feeds `picture`; tells each change to `listener` and wakes the loop by `dirty`.
 
-    With `served`, the tenants of this installation, everything of other namespaces is passed over.
+    What is in namespaces of another installation is passed over. What is in namespaces that no tenant owns is the
+    nameless installation's, which says so in its status.
     """
 
     def __init__(
-        self, picture: Picture, metrics: Metrics, listener: Callable[[Change], None], served: frozenset[str]
+        self, picture: Picture, metrics: Metrics, listener: Callable[[Change], None], installation: str = ""
     ) -> None:
         self.picture = picture
         self.dirty = asyncio.Event()
@@ -28,12 +29,15 @@ class Sink:
         """Set when a namespace began to be served: what is in it was passed over before."""
         self._metrics = metrics
         self._listener = listener
-        self._served = served
+        self._installation = installation
+        self._foreign: set[str] = set()
 
     def seen(self, kind: Kind, event: str | None, raw: Raw, source: str) -> None:
         """Take in an object of a watch (`event` ADDED, MODIFIED, DELETED), a list or an answer (None)."""
         self._metrics.events.labels(kind.value, source).inc()
-        if not self._concerns(kind, raw):
+        if kind is Kind.NAMESPACE:
+            event = self._sort(event, raw)
+        elif kind not in _EVERYWHERE and not self._serves(text(raw, "metadata", "namespace")):
             return
         change = self.picture.observe(kind, event, raw)
         if change is not None:
@@ -46,15 +50,23 @@ class Sink:
         self.dirty.set()
 
     def _tell(self, change: Change) -> None:
-        if change.kind is Kind.NAMESPACE and change.before is None and self._served:
-            self.relist.set()
         self._listener(change)
         self.dirty.set()
 
-    def _concerns(self, kind: Kind, raw: Raw) -> bool:
-        if not self._served or kind in _EVERYWHERE:
-            return True
-        if kind is Kind.NAMESPACE:
-            known = text(raw, "metadata", "name") in self.picture.namespaces
-            return known or texts(raw, "metadata", "labels").get(TENANT_LABEL) in self._served
-        return text(raw, "metadata", "namespace") in self.picture.namespaces
+    def _serves(self, namespace: str) -> bool:
+        if namespace in self._foreign:
+            return False
+        return not self._installation or namespace in self.picture.namespaces
+
+    def _sort(self, event: str | None, raw: Raw) -> str | None:
+        """A namespace of another installation is, for this one, a namespace that was deleted."""
+        name = text(raw, "metadata", "name")
+        ours = texts(raw, "metadata", "labels").get(INSTALLATION_LABEL, "") == self._installation
+        if not ours and event != "DELETED":
+            self._foreign.add(name)
+            return "DELETED"
+        passed_over = name in self._foreign or (self._installation and name not in self.picture.namespaces)
+        if passed_over and event != "DELETED":
+            self.relist.set()
+        self._foreign.discard(name)
+        return event

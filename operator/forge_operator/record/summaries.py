@@ -28,7 +28,8 @@ class Summaries:
         if self._query is None or self._query.done():
             self._query = asyncio.create_task(self._ask())
         try:
-            return small(await asyncio.wait_for(asyncio.shield(asked), WAIT_SECONDS))
+            async with asyncio.timeout(WAIT_SECONDS):
+                return small(await asyncio.shield(asked))
         except TimeoutError:
             return {}
 

@@ -1,0 +1,143 @@
+"""The whole operator as a process, against the real API server, PostgreSQL and Redis."""
+
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from forge_core.messages import TerminalMessage, decode_message
+from forge_core.names import progress_stream
+from tests.conftest import Kubectl
+from tests.integration.operator.conftest import analysis_job
+from tests.services.operator import OperatorProcess
+from tests.services.waiting import wait_until
+
+pytestmark = pytest.mark.cluster
+
+
+def job_of(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = kubectl.get("-n", namespace, "analysisjob", name)
+    return found
+
+
+def phase(kubectl: Kubectl, namespace: str, name: str) -> str:
+    return str(job_of(kubectl, namespace, name).get("status", {}).get("phase", ""))
+
+
+def reaches(kubectl: Kubectl, namespace: str, name: str, wanted: str) -> Callable[[], bool]:
+    return lambda: phase(kubectl, namespace, name) == wanted
+
+
+def end_runner(kubectl: Kubectl, namespace: str, name: str) -> None:
+    """Tell the runner to exit 0."""
+    pods = kubectl.get("-n", namespace, "pods", "-l", f"forge-factory.dev/analysisjob={name}")["items"]
+    assert len(pods) == 1
+    kubectl.run("-n", namespace, "exec", pods[0]["metadata"]["name"], "--", "redis-cli", "shutdown", "nosave",
+                check=False)  # fmt: skip
+
+
+def rows(url: str) -> dict[str, tuple[str, str]]:
+    with psycopg.connect(url) as connection:
+        return {name: (phase, reason) for name, phase, reason in connection.execute(
+            "select name, phase, reason from jobs")}  # fmt: skip
+
+
+def test_an_applied_job_runs_ends_and_is_recorded(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    history_url, redis_url = operator.environment["FORGE_DATABASE_URL"], operator.environment["FORGE_REDIS_URL"]
+    operator.start()
+    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
+    end_runner(kubectl, tenant_namespace, "one")
+    wait_until(reaches(kubectl, tenant_namespace, "one", "Completed"), 60, "the job is completed")
+
+    job = job_of(kubectl, tenant_namespace, "one")
+    assert job["status"]["progress"] == 100
+    assert "finalizers" not in job["metadata"]
+    assert not any("kopf" in key for key in job["metadata"].get("annotations", {}))
+    wait_until(lambda: rows(history_url).get("one") == ("Completed", "Succeeded"), what="the end is recorded")
+    metrics = operator.get("/metrics")
+    assert f'jobs_processed_total{{queue="{queue}",status="completed"}} 1.0' in metrics
+    assert f'queue_size{{queue="{queue}",status="completed"}} 1.0' in metrics
+    assert f'job_duration_seconds_count{{queue="{queue}"}} 1.0' in metrics
+
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        entries = client.xrange(progress_stream(tenant_namespace))
+        assert f"tenant-{tenant_namespace}" in client.execute_command("ACL USERS")
+    [message] = [decode_message(fields["m"]) for _, fields in entries]
+    assert isinstance(message, TerminalMessage)
+    assert (message.uid, message.phase) == (job["metadata"]["uid"], "Completed")
+    assert operator.end() == 0
+
+
+def test_a_third_job_waits_for_a_queue_of_two_and_says_so(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    operator.start()
+    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
+    wait_until(lambda: "2 of 2" in job_of(kubectl, tenant_namespace, "c").get("status", {}).get("message", ""), 60)
+    assert len(kubectl.get("-n", tenant_namespace, "jobs")["items"]) == 2
+
+
+def test_a_deleted_job_is_cancelled_in_the_history_also_when_nobody_watched(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str, history_url: str
+) -> None:
+    operator.start()
+    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("seen", "unseen")))
+    wait_until(lambda: set(rows(history_url)) == {"seen", "unseen"}, what="both are recorded")
+    kubectl.run("-n", tenant_namespace, "delete", "analysisjob", "seen")
+    wait_until(lambda: rows(history_url)["seen"] == ("Cancelled", "Deleted"), what="the deletion was heard")
+    assert operator.end() == 0
+    kubectl.run("-n", tenant_namespace, "delete", "analysisjob", "unseen")
+    operator.start()
+    wait_until(lambda: rows(history_url)["unseen"] == ("Cancelled", "Deleted"), 60, "the deletion was found")
+
+
+def test_a_running_job_is_cancelled_by_its_spec(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str, history_url: str
+) -> None:
+    operator.start()
+    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
+    kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "one", "--type=merge", "-p", '{"spec":{"cancel":true}}')
+    wait_until(reaches(kubectl, tenant_namespace, "one", "Cancelled"), 90, "the job is cancelled")
+    wait_until(lambda: kubectl.get("-n", tenant_namespace, "jobs")["items"] == [], what="its Job is gone")
+    wait_until(lambda: rows(history_url)["one"] == ("Cancelled", "Cancelled"), what="it is recorded")
+
+
+def test_a_standby_takes_over_and_the_first_one_s_jobs_go_on(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    operator.start()
+    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
+    second = OperatorProcess({**operator.environment, "FORGE_POD_NAME": "second"}, operator.log.with_name("second.log"))
+    second.spawn()
+    try:
+        wait_until(lambda: second.health().get("watches", {}).get("listed"), 60, "the standby sees the cluster")
+        assert second.health()["lease_holder"] == "first"
+        assert not second.health()["leading"]
+        operator.end(signal.SIGKILL)
+        began = time.monotonic()
+        wait_until(lambda: second.health().get("leading"), 40, "the standby leads")
+        assert time.monotonic() - began > 5, "the Lease of a killed holder runs out first"
+        end_runner(kubectl, tenant_namespace, "one")
+        wait_until(reaches(kubectl, tenant_namespace, "one", "Completed"), 60, "the job is completed")
+        assert len(kubectl.get("-n", tenant_namespace, "jobs")["items"]) == 1
+    finally:
+        second.end()
+
+
+def test_a_stopped_operator_gives_its_lease_back_at_once(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str
+) -> None:
+    operator.start()
+    began = time.monotonic()
+    assert operator.end() == 0
+    assert time.monotonic() - began < 10
+    assert kubectl.get("-n", tenant_namespace, "lease", "forge-operator")["spec"]["holderIdentity"] == ""
