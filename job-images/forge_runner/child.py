@@ -1,4 +1,4 @@
-"""The kind's side of the pipe: `python -I -m forge_runner.child FD WORKDIR OUT` runs one attempt of one kind.
+"""The kind's side of the pipe: `python -P -m forge_runner.child FD WORKDIR OUT` runs one attempt of one kind.
 
 This process has neither token nor Redis password. Whatever happens it says so on the pipe, if it still can.
 """

@@ -14,8 +14,8 @@ from forge_core.messages import MAX_LINE
 from forge_runner.pipe import MAX_PIPE_LINE, Failed, Finished, Logged, Progressed, decode_line
 from forge_runner.reaping import end_all_children, signal_group
 
-COMMAND: Final = (sys.executable, "-I", "-m", "forge_runner.child")
-"""Isolated: neither the working folder (a stranger's repository) nor a variable decides what Python imports."""
+COMMAND: Final = (sys.executable, "-P", "-s", "-m", "forge_runner.child")
+"""The working folder, which may hold a stranger's repository, never decides what Python imports."""
 _DRAIN_SECONDS: Final = 5.0
 _CHUNK: Final = 64 * 1024
 _HANDED_ON: Final = ("PATH", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -169,4 +169,13 @@ def _text(line: bytes) -> str:
 
 def _environment(folders: Folders) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
-    return {**kept, "LC_ALL": "C.UTF-8", "HOME": str(folders.tmp), "TMPDIR": str(folders.tmp)}
+    ours = [path for path in os.environ.get("PYTHONPATH", "").split(":") if Path(path).is_absolute()]
+    if ours:
+        kept["PYTHONPATH"] = ":".join(ours)  # where the image keeps the project; an empty part would mean "here"
+    return {
+        **kept,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LC_ALL": "C.UTF-8",
+        "HOME": str(folders.tmp),
+        "TMPDIR": str(folders.tmp),
+    }

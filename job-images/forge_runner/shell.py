@@ -81,8 +81,11 @@ class Shell:
         for number in count(1):
             try:
                 claim = await self._unless_stopped(self._claim(number))
-            except (Away, Refused) as error:
+            except Away as error:
                 return self._ending(Exit.BEFORE_CLAIM, None, f"No attempt could be claimed: {error}.")
+            except Refused as error:  # another pod would hear the same
+                refused = Failure(FailureClass.PERMANENT, f"No attempt could be claimed: {error}.")
+                return self._ending(Exit.PERMANENT, refused)
             await self._pause(owed)
             follows = await self._attempt(_Running(claim, self.teller.begin(claim), self._folder(claim)))
             if isinstance(follows, Ending):
@@ -189,9 +192,11 @@ class Shell:
         return path
 
     def _spent(self, said: str) -> str:
+        attempts = self.assignment.attempts
+        spent = "The one attempt is spent" if attempts == 1 else f"All {attempts} attempts are spent"
         if self.last_failure:
-            return f"All {self.assignment.attempts} attempts are spent. The last one: {self.last_failure.message}"
-        return said or f"All {self.assignment.attempts} attempts are spent."
+            return f"{spent}; the last one ended so: {self.last_failure.message}"
+        return said or f"{spent}."
 
     def _ending(self, code: Exit, failure: Failure | None, message: str = "") -> Ending:
         words = Termination(

@@ -6,4 +6,4 @@ from pathlib import Path
 from forge_runner.main import main
 
 if __name__ == "__main__":
-    sys.exit(main((sys.executable, "-I", str(Path(__file__).with_name("child_program.py")))))
+    sys.exit(main((sys.executable, "-P", str(Path(__file__).with_name("child_program.py")))))

@@ -26,6 +26,7 @@ class Ledger:
     away: bool = False
     """Answer 503 to everything."""
     fenced: bool = False
+    refuse_claims: int = 0
     refuse_artifacts: int = 0
     """This status for each artefact, when not 0."""
     last_error: str = ""
@@ -73,6 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(503)
         if self.ledger.fenced:
             return self._answer(409, {"code": "fenced"})
+        if self.ledger.refuse_claims:
+            return self._answer(self.ledger.refuse_claims, {"detail": "not a runner's"})
         return self._answer(*self.ledger.claim(ClaimRequest.model_validate_json(body).number_in_pod))
 
     def do_PUT(self) -> None:

@@ -1,7 +1,9 @@
 """The course of a runner, with real processes and a real HTTP server that keeps the internal API's contract."""
 
 import fcntl
+import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,22 @@ def test_an_unknown_kind_fails_for_good_in_the_real_program(pod: PodMaker, ledge
     assert "can't do 'poetry'" in ledger.outcomes[1].message
 
 
+def test_the_work_finds_the_project_where_an_image_keeps_it(pod: PodMaker, ledger: Ledger, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for name in ("forge_core", "forge_runner"):
+        found = find_spec(name)
+        assert found
+        assert found.submodule_search_locations
+        shutil.copytree(found.submodule_search_locations[0], project / name)
+    child = project / "forge_runner/child.py"
+    child.write_text(child.read_text().replace("This image can't do", "This very copy can't do"))
+    runner = pod(
+        kind="poetry", program=(sys.executable, "-m", "forge_runner"), environment={"PYTHONPATH": f"{project}:"}
+    )
+    assert runner.end() == Exit.PERMANENT, runner.output
+    assert "This very copy can't do 'poetry'" in ledger.outcomes[1].message
+
+
 def test_a_permanent_failure_is_stored_with_its_log_and_not_tried_again(pod: PodMaker, ledger: Ledger) -> None:
     runner = pod(kind="fail_for_good")
     assert runner.end() == Exit.PERMANENT, runner.output
@@ -88,12 +106,12 @@ def test_a_spent_budget_ends_with_the_last_error(pod: PodMaker, ledger: Ledger, 
     runner = pod(kind="fail_twice", attempts=2, config={"notes": str(tmp_path / "notes")})
     assert runner.end() == Exit.EXHAUSTED, runner.output
     assert len(ledger.outcomes) == 2
-    assert runner.words.message == "All 2 attempts are spent. The last one: The git server did not answer."
+    assert runner.words.message == "All 2 attempts are spent; the last one ended so: The git server did not answer."
     assert runner.words.failure_class is FailureClass.TRANSIENT
 
 
 def test_a_pod_that_comes_too_late_says_what_the_api_says(pod: PodMaker, ledger: Ledger) -> None:
-    ledger.budget, ledger.last_error = 0, "All 3 attempts are spent. The last one: out of memory."
+    ledger.budget, ledger.last_error = 0, "All 3 attempts are spent; the last one ended so: Out of memory."
     runner = pod()
     assert runner.end() == Exit.EXHAUSTED
     assert runner.words.message == ledger.last_error
@@ -184,6 +202,13 @@ def test_an_api_that_stays_away_ends_the_pod_before_its_claim(pod: PodMaker, led
     assert ledger.calls > 1
 
 
+def test_a_refused_claim_fails_for_good_rather_than_in_pod_after_pod(pod: PodMaker, ledger: Ledger) -> None:
+    ledger.refuse_claims = 403
+    runner = pod()
+    assert runner.end() == Exit.PERMANENT, runner.output
+    assert runner.words.message == "No attempt could be claimed: the API answered 403: not a runner's."
+
+
 def test_a_claim_waits_for_an_api_that_comes_back(pod: PodMaker, ledger: Ledger) -> None:
     ledger.away = True
     runner = pod()
@@ -250,7 +275,17 @@ def test_the_work_sees_no_secret_and_imports_nothing_from_its_folder(pod: PodMak
     assert runner.end() == Exit.SUCCEEDED, runner.output
     seen = ledger.artifacts[1, "surroundings"].decode()
     names = {line.partition("=")[0] for line in seen.splitlines() if "=" in line}
-    assert names <= {"PATH", "LC_ALL", "HOME", "TMPDIR", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+    assert names <= {
+        "PATH",
+        "LC_ALL",
+        "HOME",
+        "TMPDIR",
+        "PYTHONPATH",
+        "PYTHONDONTWRITEBYTECODE",
+        "TZ",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    }
     assert "redis-secret" not in seen
     assert f"{runner.folder}/work/attempt-1/work" not in seen
     assert ledger.outcomes[1].summary == {"leader": True}
