@@ -1,0 +1,172 @@
+"""The Job of an AnalysisJob: valid Kubernetes, restricted, and the same each time."""
+
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from forge_core.assignment import Assignment
+from forge_core.cluster import Raw
+from forge_core.exits import Exit
+from forge_core.names import cut
+from forge_core.resource import QueueSpec
+from forge_operator.digesting import read
+from forge_operator.digests import AnalysisJobDigest, JobDigest, Kind
+from forge_operator.manifests import job_of
+from forge_operator.picture import Surroundings
+from tests.builders.operator import make_job, make_queue
+
+AROUND = Surroundings("http://forge-api-internal.forge-jobs.svc:8081", "redis://forge-redis:6379", ("git.test",))
+SIZES = {
+    "small": {"requests": {"cpu": "250m"}, "limits": {"memory": "512Mi"}},
+    "large": {
+        "requests": {"cpu": "2"},
+        "limits": {"memory": "4Gi"},
+        "nodeSelector": {"disk": "ssd"},
+        "runtimeClassName": "gvisor",
+    },
+}
+
+
+def _job(queue: Raw | None = None, name: str = "job", **spec: Any) -> Raw:
+    around = {"resourceClasses": SIZES, "defaultResourceClass": "small", "priorityClassName": "forge-analysis"}
+    digest = read(Kind.ANALYSIS_JOB, make_job(name, **spec))
+    assert isinstance(digest, AnalysisJobDigest)
+    return job_of(digest, QueueSpec.read(make_queue(**{**around, **(queue or {})})["spec"]), "acme", AROUND)
+
+
+def _pod(job: Raw) -> Raw:
+    pod: Raw = job["spec"]["template"]["spec"]
+    return pod
+
+
+def _runner(job: Raw) -> Raw:
+    (runner,) = _pod(job)["containers"]
+    assert isinstance(runner, dict)
+    return runner
+
+
+def _assignment(job: Raw) -> Assignment:
+    text = next(one["value"] for one in _runner(job)["env"] if one["name"] == "FORGE_ASSIGNMENT")
+    return Assignment.decode(text.replace("$$", "$"))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"resourceClass": "large", "timeout": "5m", "priority": 3},
+        {"repository": {"url": "https://x.test/r", "ref": "v1", "credentialsSecretRef": {"name": "s"}}},
+        {"repository": None, "config": {"paths": ["a", "b"]}},
+    ],
+    ids=["plain", "large", "private", "without a repository"],
+)
+def test_the_job_is_valid_kubernetes(spec: Raw) -> None:
+    kubernetes_validate.validate(_job(**spec), "1.34", strict=True)
+
+
+def test_the_operator_recognises_its_own_job() -> None:
+    raw = _job()
+    stored = {**raw, "metadata": {**raw["metadata"], "uid": "u", "resourceVersion": "1"}}
+    digest = read(Kind.JOB, stored)
+    assert isinstance(digest, JobDigest)
+    assert digest.owner_uid == "uid-tenant-a-job"
+    assert (digest.queue, digest.tenant, digest.attempts) == ("analysis", "acme", 3)
+    assert digest.deadline == 3 * 900 + 2 + 4 + 900
+
+
+def test_the_same_job_makes_the_same_manifest() -> None:
+    assert _job() == _job()
+
+
+def test_a_long_name_is_cut_where_kubernetes_takes_only_63_characters() -> None:
+    job = _job(name="a" * 250)
+    assert len(job["metadata"]["name"]) <= 63
+    assert job["metadata"]["labels"]["forge-factory.dev/analysisjob"] == cut("a" * 250)
+
+
+def test_attempts_and_failures_follow_the_queue_and_the_exit_codes() -> None:
+    spec = _job()["spec"]
+    assert spec["backoffLimit"] == 2
+    assert spec["podReplacementPolicy"] == "Failed"
+    disrupted, before_claim, final = spec["podFailurePolicy"]["rules"]
+    assert (disrupted["action"], before_claim["action"], final["action"]) == ("Ignore", "Ignore", "FailJob")
+    assert before_claim["onExitCodes"]["values"] == [Exit.BEFORE_CLAIM]
+    assert final["onExitCodes"]["values"] == [Exit.PERMANENT, Exit.EXHAUSTED]
+    assert {rule["onExitCodes"]["containerName"] for rule in (before_claim, final)} == {"runner"}
+
+
+def test_the_pod_keeps_pod_security_restricted() -> None:
+    job = _job()
+    pod, runner = _pod(job), _runner(job)
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] >= 10_000
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert runner["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert runner["securityContext"]["allowPrivilegeEscalation"] is False
+    assert runner["securityContext"]["readOnlyRootFilesystem"] is True
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["enableServiceLinks"] is False
+
+
+def test_the_runner_is_told_all_that_it_needs_and_no_secret() -> None:
+    job = _job(config={"paths": ["src"]})
+    assignment = _assignment(job)
+    assert assignment.uid == "uid-tenant-a-job"
+    assert (assignment.tenant, assignment.queue, assignment.kind) == ("acme", "analysis", "analysis")
+    assert (assignment.attempts, assignment.timeout, assignment.backoff.delay) == (3, 900, 2)
+    assert assignment.config == {"paths": ["src"]}
+    assert assignment.allowed_hosts == ("git.test",)
+    by_name = {one["name"]: one for one in _runner(job)["env"]}
+    assert by_name["FORGE_API_URL"]["value"] == AROUND.api_url
+    assert by_name["FORGE_REDIS_PASSWORD"]["valueFrom"]["secretKeyRef"]["optional"] is True
+    assert "value" not in by_name["FORGE_REDIS_PASSWORD"]
+
+
+def test_a_config_cannot_read_the_pods_other_variables() -> None:
+    job = _job(config={"paths": ["$(FORGE_REDIS_PASSWORD)", "$$(X)"]})
+    text = next(one["value"] for one in _runner(job)["env"] if one["name"] == "FORGE_ASSIGNMENT")
+    assert "$$(FORGE_REDIS_PASSWORD)" in text
+    assert _assignment(job).config == {"paths": ["$(FORGE_REDIS_PASSWORD)", "$$(X)"]}
+
+
+def test_the_resource_class_gives_size_node_and_runtime() -> None:
+    small, large = _job(), _job(resourceClass="large")
+    assert _runner(small)["resources"]["limits"] == {"memory": "512Mi"}
+    assert "nodeSelector" not in _pod(small)
+    assert _runner(large)["resources"]["limits"] == {"memory": "4Gi"}
+    assert _pod(large)["nodeSelector"] == {"disk": "ssd"}
+    assert _pod(large)["runtimeClassName"] == "gvisor"
+    assert _pod(large)["priorityClassName"] == "forge-analysis"
+
+
+def test_a_timeout_above_the_queues_is_held_to_it() -> None:
+    assert _assignment(_job(timeout="2h")).timeout == 900
+    assert _assignment(_job(timeout="2m")).timeout == 120
+
+
+def test_a_private_repository_has_its_secret_mounted_and_not_in_the_environment() -> None:
+    job = _job(repository={"url": "https://x.test/r", "credentialsSecretRef": {"name": "git-token"}})
+    volume = next(one for one in _pod(job)["volumes"] if one["name"] == "credentials")
+    assert volume["secret"]["secretName"] == "git-token"
+    assert {"name": "credentials", "mountPath": "/var/run/secrets/repository", "readOnly": True} in _runner(job)[
+        "volumeMounts"
+    ]
+    assert _assignment(job).repository is not None
+    assert _assignment(job).repository.has_credentials  # type: ignore[union-attr]
+    assert "git-token" not in str(_runner(job)["env"])
+
+
+def test_a_public_repository_has_no_secret_mounted() -> None:
+    assert "credentials" not in str(_pod(_job())["volumes"])
+
+
+def test_only_the_apis_audience_is_in_the_pods_token() -> None:
+    (token,) = [one for one in _pod(_job())["volumes"] if one["name"] == "token"]
+    (source,) = token["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == "forge-api"
+
+
+def test_a_lost_nodes_pods_are_given_up_after_half_a_minute() -> None:
+    tolerated = {one["key"]: one["tolerationSeconds"] for one in _pod(_job())["tolerations"]}
+    assert tolerated == {"node.kubernetes.io/not-ready": 30, "node.kubernetes.io/unreachable": 30}
