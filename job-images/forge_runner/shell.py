@@ -192,11 +192,8 @@ class Shell:
         return path
 
     def _spent(self, said: str) -> str:
-        attempts = self.assignment.attempts
-        spent = "The one attempt is spent" if attempts == 1 else f"All {attempts} attempts are spent"
-        if self.last_failure:
-            return f"{spent}; the last one ended so: {self.last_failure.message}"
-        return said or f"{spent}."
+        """The last error: the operator says around it that the budget is spent."""
+        return self.last_failure.message if self.last_failure else said
 
     def _ending(self, code: Exit, failure: Failure | None, message: str = "") -> Ending:
         words = Termination(

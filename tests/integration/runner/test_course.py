@@ -106,7 +106,7 @@ def test_a_spent_budget_ends_with_the_last_error(pod: PodMaker, ledger: Ledger, 
     runner = pod(kind="fail_twice", attempts=2, config={"notes": str(tmp_path / "notes")})
     assert runner.end() == Exit.EXHAUSTED, runner.output
     assert len(ledger.outcomes) == 2
-    assert runner.words.message == "All 2 attempts are spent; the last one ended so: The git server did not answer."
+    assert runner.words.message == "The git server did not answer."
     assert runner.words.failure_class is FailureClass.TRANSIENT
 
 
