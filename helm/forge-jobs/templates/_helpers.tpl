@@ -25,6 +25,7 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{- define "forge.policy" -}}{{ .Release.Name }}-analysisjobs{{- end -}}
 
 {{- define "forge.tenant.label" -}}forge-factory.dev/tenant{{- end -}}
+{{- define "forge.installation.label" -}}forge-factory.dev/installation{{- end -}}
 
 {{/* addresses */}}
 {{- define "forge.api.url" -}}

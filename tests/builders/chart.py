@@ -1,0 +1,64 @@
+"""The chart as Helm renders it, for tests that look at manifests."""
+
+import functools
+import json
+import subprocess
+from typing import Any, Final
+
+import yaml
+
+from tests.conftest import LOCAL, ROOT
+
+CHART: Final = ROOT / "helm" / "forge-jobs"
+VALUES: Final = ("values.yaml", "values-local.yaml", "values-large.yaml")
+Manifest = dict[str, Any]
+
+
+def helm(*arguments: str, check: bool = True, seconds: int = 120) -> subprocess.CompletedProcess[str]:
+    """One call of helm. Raises AssertionError with what it said when it fails and `check` is true."""
+    program = LOCAL / "bin" / "helm"
+    command = [str(program) if program.exists() else "helm", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    assert done.returncode == 0 or not check, f"helm {' '.join(arguments)}: {done.stderr.strip()}"
+    return done
+
+
+@functools.cache
+def render(values: str = "values.yaml", **settings: str) -> list[Manifest]:
+    """Every manifest of release `forge-jobs`, hooks and tests too. `a__b="1"` sets `a.b`, to any JSON."""
+    sets = [f"--set-json={key.replace('__', '.')}={value}" for key, value in settings.items()]
+    done = helm("template", "forge-jobs", str(CHART), "-n", "forge-jobs", f"--values={CHART / values}", *sets)
+    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+
+
+def refusal(**settings: Any) -> str:
+    """What Helm says to values that it refuses."""
+    sets = [f"--set-json={key.replace('__', '.')}={json.dumps(value)}" for key, value in settings.items()]
+    done = helm("template", "forge-jobs", str(CHART), "-n", "forge-jobs", *sets, check=False)
+    assert done.returncode != 0, "these values were taken"
+    return done.stderr
+
+
+def only(manifests: list[Manifest], kind: str, name: str, namespace: str | None = None) -> Manifest:
+    """The one manifest of that kind and name."""
+    found = [
+        manifest
+        for manifest in manifests
+        if manifest["kind"] == kind
+        and manifest["metadata"]["name"] == name
+        and (namespace is None or manifest["metadata"].get("namespace") == namespace)
+    ]
+    assert len(found) == 1, f"{len(found)} of {kind}/{name}"
+    return found[0]
+
+
+def pod_specs(manifests: list[Manifest]) -> list[tuple[str, Manifest]]:
+    """(name, spec) of every pod that the manifests would make."""
+    found = []
+    for manifest in manifests:
+        name = f"{manifest['kind']}/{manifest['metadata']['name']}"
+        if manifest["kind"] == "Pod":
+            found.append((name, manifest["spec"]))
+        elif manifest["kind"] in {"Deployment", "StatefulSet", "Job"}:
+            found.append((name, manifest["spec"]["template"]["spec"]))
+    return found
