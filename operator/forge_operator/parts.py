@@ -25,6 +25,7 @@ from forge_operator.observe.relist import Relisting
 from forge_operator.observe.sink import Sink
 from forge_operator.picture import Picture, Surroundings
 from forge_operator.progress_copy import Ends, ProgressCopy
+from forge_operator.queue_status import QueueStatus
 from forge_operator.record.recorder import Recorder
 from forge_operator.redis_users import RedisUsers
 from forge_operator.settings import Settings
@@ -62,6 +63,7 @@ class Parts:
         self.dependencies = Dependencies(self.sink, to.history, settings.api_url)
         self.users = RedisUsers(to.cluster, to.progress, lambda: tenants(self.picture))
         self.copy = ProgressCopy(to.progress, self.sink)
+        self.queue_status = QueueStatus(to.cluster, self.sink, self._leads)
 
     def _leads(self) -> bool:
         return self.lease.held
@@ -74,6 +76,8 @@ class Parts:
         yield "dependencies", self.dependencies.keep()
         yield "progress", self.copy.keep()
         yield "ends", self.ends.keep()
+        if not self._settings.installation:
+            yield "queue status", self.queue_status.keep()
         if not self._settings.managed_redis:
             yield "redis users", self.users.keep()
 

@@ -9,13 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from forge_core import logs
 from forge_core.cluster import ApiError, ClusterError, Conflict, NotFound, Refused, Unavailable
 from forge_core.history.database import HistoryUnavailable
 from forge_operator.actions import Action
-from forge_operator.apply.writes import Writes
 from forge_operator.metrics import Metrics
 
 FIRST_REST: Final = 0.5
@@ -23,6 +22,13 @@ LONGEST_REST: Final = 30.0
 FORGET_SECONDS: Final = 120.0
 
 _log = logs.get_logger(__name__)
+
+
+class Writer(Protocol):
+    """Carries an action out."""
+
+    async def write(self, action: Action) -> None:
+        """Do it. Raises ClusterError or HistoryUnavailable when it has to be decided and tried again."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class _Rest:
 class Applier:
     """`offer` actions whenever they were decided anew."""
 
-    def __init__(self, writes: Writes, metrics: Metrics, leads: Callable[[], bool], at_once: int) -> None:
+    def __init__(self, writes: Writer, metrics: Metrics, leads: Callable[[], bool], at_once: int) -> None:
         self._writes = writes
         self._metrics = metrics
         self._leads = leads
