@@ -22,11 +22,11 @@ class NeverEnding:
     """Pauses in seconds between two tries, growing to a cap and never ending, each time from the beginning."""
 
     def __iter__(self) -> Iterator[float]:
-        """0.5, 1, 2, 4, 8, 10, 10, ..."""
+        """0.5, 1, 2, 4, 5, 5, ..."""
         pause = 0.5
         while True:
             yield pause
-            pause = min(pause * 2, 10.0)
+            pause = min(pause * 2, 5.0)
 
 
 def settings() -> kopf.OperatorSettings:

@@ -12,7 +12,7 @@ from forge_operator.reading import text
 
 WATCH_SECONDS: Final = 290
 FIRST_PAUSE: Final = 0.2
-LONGEST_PAUSE: Final = 20.0
+LONGEST_PAUSE: Final = 5.0
 
 _log = logs.get_logger(__name__)
 

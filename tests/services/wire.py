@@ -1,0 +1,65 @@
+"""A TCP connection that a test may cut and mend, between a client and a port of the loopback."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Wire:
+    """Forwards `port` to `target`. While it is cut, connections are refused and those that were open are reset."""
+
+    target: int
+    port: int = 0
+    _server: socket.socket | None = None
+    _open: list[socket.socket] = field(default_factory=list)
+
+    def mend(self) -> None:
+        """Listen: on a free port the first time, on the same one afterwards."""
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Refuse and reset."""
+        if self._server:
+            _hang_up(self._server)
+            self._server = None
+        for connection in self._open:
+            _hang_up(connection)
+        self._open.clear()
+
+    def _accept(self, server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                upstream = socket.create_connection(("127.0.0.1", self.target))
+                self._open += [client, upstream]
+                for one, other in ((client, upstream), (upstream, client)):
+                    threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while chunk := one.recv(65536):
+            other.sendall(chunk)
+    _hang_up(other)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()
+
+
+@contextmanager
+def wire(target: int) -> Iterator[Wire]:
+    """A whole wire to a port of the loopback."""
+    made = Wire(target)
+    made.mend()
+    try:
+        yield made
+    finally:
+        made.cut()
