@@ -36,6 +36,8 @@ server() { # server NAME: a public image that runs in the cluster, from where th
 }
 
 HOST=localhost:$(registry_port 2>/dev/null) || { echo "no local registry yet: make up" >&2; exit 1; }
+exec 8>"$LOCAL/images.lock"   # two builds of one clone would only wait for one another in Docker
+! command -v flock >/dev/null || flock 8
 BUILT=$(mktemp -d); trap 'rm -rf "$BUILT"' EXIT
 cd "$ROOT" || exit
 waiting=()
