@@ -1,0 +1,42 @@
+"""The definitions on the real API server, and a namespace that no operator looks at."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from forge_core.names import INSTALLATION_LABEL, TENANT_LABEL
+from tests.conftest import ROOT, Kubectl
+
+
+@pytest.fixture(scope="session")
+def definitions(kubeconfig: Path) -> None:
+    """`crds/` as it is now, applied by what the chart's hook runs."""
+    command = [sys.executable, "-m", "forge_core.crds", str(ROOT / "crds")]
+    done = subprocess.run(
+        command, env=os.environ | {"KUBECONFIG": str(kubeconfig)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def place(kubectl: Kubectl, definitions: None) -> Iterator[str]:
+    """A namespace of an installation that isn't there, for the tests of one module: no operator touches its jobs."""
+    name = "test-definitions"
+    kubectl.run("delete", "namespace", name, "--ignore-not-found")
+    labels = {TENANT_LABEL: name, INSTALLATION_LABEL: name}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    yield name
+    kubectl.run("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def queues(kubectl: Kubectl, definitions: None) -> Iterator[list[str]]:
+    """Names of JobQueues that a test makes: gone after it."""
+    made: list[str] = []
+    yield made
+    for name in made:
+        kubectl.run("delete", "jobqueue", name, "--ignore-not-found")

@@ -1,0 +1,157 @@
+"""Bad AnalysisJobs, applied to the real API server: each is refused, with the sentence that says what to do."""
+
+from typing import Any
+
+import pytest
+
+from tests.builders.manifests import REMOVED, analysis_job
+from tests.conftest import Kubectl
+
+pytestmark = pytest.mark.cluster
+
+LONG_URL = "https://example.com/" + "a" * 2048
+MANY = [f"src/{number}" for number in range(51)]
+URL_FORM = "write it as https://example.com/team/project.git"
+NO_PASSWORD = "url must carry no user and no password: put them into a Secret"
+REF_FORM = "ref must be a name that git knows"
+DURATION_FORM = "timeout must be a duration from 1s to 24h: write for example 30s, 15m or 1h30m"
+PATH_FORM = "a path is relative to the repository's root and stays in it"
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no queue": ({"queue": REMOVED}, "spec.queue: Required value"),
+    "an empty queue": ({"queue": ""}, "spec.queue"),
+    "a queue in capitals": ({"queue": "Analysis"}, "queue must be the name of a JobQueue"),
+    "a queue with a dot": ({"queue": "a.b"}, "queue must be the name of a JobQueue"),
+    "a queue with a line break": ({"queue": "analysis\n"}, "queue must be the name of a JobQueue"),
+    "a queue of 64 characters": ({"queue": "q" * 64}, "may not be more than 63"),
+    "a queue that is a number": ({"queue": 7}, "must be of type string"),
+    "priority 0": ({"priority": 0}, "should be greater than or equal to 1"),
+    "priority 1001": ({"priority": 1001}, "should be less than or equal to 1000"),
+    "a fractional priority": ({"priority": 1.5}, "must be of type integer"),
+    "a priority in words": ({"priority": "high"}, "must be of type integer"),
+    "a repository without a URL": ({"repository": {"ref": "main"}}, "spec.repository.url: Required value"),
+    "an empty URL": ({"repository__url": ""}, URL_FORM),
+    "a URL for ssh": ({"repository__url": "ssh://git@example.com/a.git"}, URL_FORM),
+    "a URL as scp writes it": ({"repository__url": "git@example.com:a/b.git"}, URL_FORM),
+    "a URL of a file": ({"repository__url": "file:///etc"}, URL_FORM),
+    "a URL for git's ext transport": ({"repository__url": "ext::sh -c touch% /tmp/x"}, URL_FORM),
+    "a URL without a scheme": ({"repository__url": "example.com/a.git"}, URL_FORM),
+    "a scheme in capitals": ({"repository__url": "HTTPS://example.com/a.git"}, URL_FORM),
+    "a URL that begins with a dash": ({"repository__url": "--upload-pack=touch"}, URL_FORM),
+    "a URL without a path": ({"repository__url": "https://example.com"}, "url needs a host and a path"),
+    "a URL without a host": ({"repository__url": "https:///a.git"}, "url needs a host and a path"),
+    "a URL with a port that is no number": (
+        {"repository__url": "https://example.com:x/a"},
+        "url needs a host and a path",
+    ),
+    "a URL with a wrong escape": ({"repository__url": "https://example.com/%zz"}, "url needs a host and a path"),
+    "a URL with user and password": ({"repository__url": "https://me:secret@example.com/a.git"}, NO_PASSWORD),
+    "a URL with a token as user": ({"repository__url": "https://token@example.com/a.git"}, NO_PASSWORD),
+    "a URL with an empty user": ({"repository__url": "https://@example.com/a.git"}, NO_PASSWORD),
+    "a URL with a space": ({"repository__url": "https://example.com/a b"}, "url must hold no spaces"),
+    "a URL with a line break": ({"repository__url": "https://example.com/a\nb"}, "url must hold no spaces"),
+    "a URL with a backslash": ({"repository__url": "https://example.com\\@evil.example/a"}, "url must hold no spaces"),
+    "a URL with a no-break space": ({"repository__url": "https://example.com/a\u00a0b"}, "url must hold no spaces"),
+    "a URL with a fragment": (
+        {"repository__url": "https://example.com/a.git#main"},
+        "write the branch, tag or commit into ref",
+    ),
+    "a URL of over 2048 characters": ({"repository__url": LONG_URL}, "may not be more than 2048"),
+    "a ref that begins with a dash": ({"repository__ref": "--upload-pack=x"}, "ref must not begin with a dash"),
+    "a ref with a space": ({"repository__ref": "my branch"}, REF_FORM),
+    "a ref with a line break": ({"repository__ref": "main\n"}, REF_FORM),
+    "a ref with two dots": ({"repository__ref": "a..b"}, REF_FORM),
+    "a ref with a colon": ({"repository__ref": "main:other"}, REF_FORM),
+    "a ref that names a revision": ({"repository__ref": "HEAD~1"}, REF_FORM),
+    "a ref of the reflog": ({"repository__ref": "main@{1}"}, REF_FORM),
+    "a ref that ends in .lock": ({"repository__ref": "main.lock"}, REF_FORM),
+    "a ref that begins with a slash": ({"repository__ref": "/main"}, REF_FORM),
+    "a ref of over 255 characters": ({"repository__ref": "r" * 256}, "may not be more than 255"),
+    "credentials without a name": (
+        {"repository__credentialsSecretRef": {}},
+        "credentialsSecretRef.name: Required value",
+    ),
+    "credentials of another namespace": (
+        {"repository__credentialsSecretRef": {"name": "s", "namespace": "kube-system"}},
+        'unknown field "spec.repository.credentialsSecretRef.namespace"',
+    ),
+    "credentials that are no Secret's name": (
+        {"repository__credentialsSecretRef": {"name": "../s"}},
+        "name must be the name of a Secret in this namespace",
+    ),
+    "a repository id with a slash": ({"repositoryId": "a/b"}, "repositoryId may hold letters, digits"),
+    "a requester on two lines": ({"requestedBy": "me\nroot"}, "requestedBy must hold no control characters"),
+    "a configuration that isn't known": ({"config": {"depth": 3}}, 'unknown field "spec.config.depth"'),
+    "a configuration that is a list": ({"config": []}, "must be of type object"),
+    "51 paths": ({"config": {"paths": MANY}}, "must have at most 50 items"),
+    "the same path twice": ({"config": {"paths": ["a", "a"]}}, "Duplicate value"),
+    "a path of over 255 characters": ({"config": {"paths": ["p" * 256]}}, "may not be more than 255"),
+    "a path from the root": ({"config": {"paths": ["/etc/passwd"]}}, PATH_FORM),
+    "a path out of the repository": ({"config": {"paths": ["src/../../etc"]}}, PATH_FORM),
+    "an empty path": ({"config": {"paths": [""]}}, "should be at least 1 chars long"),
+    "a pattern out of the repository": (
+        {"config": {"exclude": ["../*"]}},
+        "a pattern is relative to the repository's root",
+    ),
+    "21 languages": ({"config": {"languages": [f"L{n}" for n in range(21)]}}, "must have at most 20 items"),
+    "a language that is an option": ({"config": {"languages": ["--all"]}}, "a language is written by its usual name"),
+    "a class in capitals": ({"resourceClass": "Large"}, "resourceClass must be the name of one of the queue's classes"),
+    "a timeout without a unit": ({"timeout": "15"}, DURATION_FORM),
+    "a timeout that is a number": ({"timeout": 15}, "must be of type string"),
+    "a timeout of nothing": ({"timeout": "0s"}, DURATION_FORM),
+    "a timeout below zero": ({"timeout": "-5m"}, DURATION_FORM),
+    "a timeout of over a day": ({"timeout": "25h"}, DURATION_FORM),
+    "a timeout in days": ({"timeout": "1d"}, DURATION_FORM),
+    "a timeout that overflows": ({"timeout": "999999h999999h999999h"}, "timeout"),
+    "cancel in words": ({"cancel": "yes"}, "must be of type boolean"),
+    "a pod of one's own": ({"podTemplate": {"spec": {}}}, 'unknown field "spec.podTemplate"'),
+    "an image of one's own": ({"image": "evil"}, 'unknown field "spec.image"'),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_job_is_refused_with_its_sentence(kubectl: Kubectl, place: str, case: str) -> None:
+    changes, sentence = BAD[case]
+    done = kubectl.apply(analysis_job(place, "bad", **changes), check=False)
+    assert done.returncode != 0
+    assert sentence in done.stderr
+
+
+def test_a_job_without_a_spec_is_refused(kubectl: Kubectl, place: str) -> None:
+    manifest = analysis_job(place, "bad")
+    del manifest["spec"]
+    done = kubectl.apply(manifest, check=False)
+    assert "spec: Required value" in done.stderr
+
+
+def test_nothing_bad_was_stored(kubectl: Kubectl, place: str) -> None:
+    assert kubectl.get("-n", place, "analysisjobs")["items"] == []
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "with the least": {"repository": REMOVED},
+    "with everything": {
+        "priority": 1,
+        "repository__credentialsSecretRef": {"name": "git.example.com"},
+        "repositoryId": "5b0c7d4e-0000-4000-8000-000000000001",
+        "requestedBy": "Grace Höpper <grace@example.com>",
+        "config": {"paths": ["src/server", "a..b"], "exclude": ["vendor/*", "*.min.js"], "languages": ["C++", "C#"]},
+        "resourceClass": "small",
+        "timeout": "1m30s",
+        "cancel": False,
+    },
+    "on a host with a port": {"repository__url": "http://example.com:8080/a"},
+    "on an IPv6 address": {"repository__url": "https://[2001:db8::1]:443/a.git"},
+    "with an @ in the path": {"repository__url": "https://example.com/@scope/project"},
+    "with letters of other scripts": {"repository__url": "https://example.com/проект"},
+    "at a commit": {"repository__ref": "0123456789abcdef0123456789abcdef01234567"},
+    "at a tag in a folder": {"repository__ref": "releases/v1.2.3-rc.1+build"},
+    "that is cancelled from the start": {"cancel": True},
+}
+
+
+@pytest.mark.parametrize("case", GOOD)
+def test_a_good_job_is_taken(kubectl: Kubectl, place: str, case: str) -> None:
+    manifest = analysis_job(place, **{"queue": "nobodys", **GOOD[case]})
+    assert "created" in kubectl.apply(manifest).stdout
+    kubectl.run("-n", place, "delete", "analysisjob", manifest["metadata"]["name"])
