@@ -15,9 +15,12 @@ from forge_core import logs
 from forge_core.cluster import Cluster, ClusterError, Conflict, NotFound, Raw, leases
 from forge_core.names import LEASE
 
-DURATION: Final = 15
-"""Seconds for which a Lease holds after its last renewal."""
+DURATION: Final = 20
+"""Seconds for which a Lease holds after its last renewal. A restarted container is the same holder, so needn't wait."""
 RENEW_SECONDS: Final = 4.0
+RETRY_SECONDS: Final = 1.0
+TRY_SECONDS: Final = 7.0
+"""For one renewal: an API server that is only slow costs nobody the Lease."""
 MARGIN: Final = 3.0
 """Seconds before the end of the duration at which the holder stops by itself; a write in flight gets that long."""
 
@@ -44,9 +47,9 @@ class Lease:
         self._identity = identity
         self._clock = clock
         self._until = 0.0
+        self._own: Raw | None = None
+        """As it was written last: a renewal needs no read before."""
         self._seen = _Seen("", "", 0.0)
-        self.changed = asyncio.Event()
-        """Set at each change of hands."""
 
     @property
     def held(self) -> bool:
@@ -62,31 +65,36 @@ class Lease:
         """Acquire and renew for ever."""
         was = False
         while True:
+            pause = RENEW_SECONDS
             try:
-                async with asyncio.timeout(RENEW_SECONDS):
+                async with asyncio.timeout(TRY_SECONDS):
                     await self.renew()
             except (ClusterError, TimeoutError) as error:
-                _log.warning("the Lease could not be renewed", error=str(error), held=self.held)
+                pause = RETRY_SECONDS
+                why = str(error) or f"no answer within {TRY_SECONDS:g} s"
+                _log.warning("the Lease could not be renewed", error=why, held=self.held)
             if self.held != was:
                 was = self.held
-                self.changed.set()
                 _log.info("holding the Lease" if was else "standing by", holder=self.holder)
-            await asyncio.sleep(RENEW_SECONDS if was else RENEW_SECONDS / 2)
+            await asyncio.sleep(pause if was else min(pause, RENEW_SECONDS / 2))
 
     async def renew(self) -> None:
         """One try. Raises ClusterError when the API server can't be asked."""
         began = self._clock()
-        try:
-            current = await self._cluster.get(leases(self._namespace, LEASE))
-        except NotFound:
-            await self._write(began, None)
+        if self.held and self._own is not None and await self._write(began, self._own):
             return
-        spec = current.get("spec") or {}
+        current = await self._read()
+        spec = (current or {}).get("spec") or {}
         holder = str(spec.get("holderIdentity") or "")
-        if holder in {"", self._identity} or self._expired(holder, spec, began):
-            await self._write(began, current)
-        else:
+        free = holder in {"", self._identity} or self._expired(holder, spec, began)
+        if not free or not await self._write(began, current):
             self._until = 0.0
+
+    async def _read(self) -> Raw | None:
+        try:
+            return await self._cluster.get(leases(self._namespace, LEASE))
+        except NotFound:
+            return None
 
     def _expired(self, holder: str, spec: Raw, now: float) -> bool:
         renewed = str(spec.get("renewTime") or "")
@@ -94,7 +102,8 @@ class Lease:
             self._seen = _Seen(holder, renewed, now)
         return now - self._seen.at > float(spec.get("leaseDurationSeconds") or DURATION)
 
-    async def _write(self, began: float, current: Raw | None) -> None:
+    async def _write(self, began: float, current: Raw | None) -> bool:
+        """Write as the holder, from `current` as it was last seen; False when somebody else wrote since."""
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         spec: Raw = {"holderIdentity": self._identity, "leaseDurationSeconds": DURATION, "renewTime": now}
         old = (current or {}).get("spec") or {}
@@ -103,15 +112,16 @@ class Lease:
         try:
             if current is None:
                 body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE}}
-                await self._cluster.create(leases(self._namespace), {**body, "spec": spec})
+                self._own = await self._cluster.create(leases(self._namespace), {**body, "spec": spec})
             else:
                 version = current["metadata"]["resourceVersion"]
                 patch = {"metadata": {"resourceVersion": version}, "spec": spec}
-                await self._cluster.patch(leases(self._namespace, LEASE), patch)
-        except Conflict:
-            self._until = 0.0
-            return
+                self._own = await self._cluster.patch(leases(self._namespace, LEASE), patch)
+        except (Conflict, NotFound):
+            self._own = None
+            return False
         self._until = began + DURATION - MARGIN
+        return True
 
     async def release(self) -> None:
         """Let a successor begin at once. Does nothing when it isn't held or the API server can't be asked."""
