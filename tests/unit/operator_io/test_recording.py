@@ -218,10 +218,11 @@ async def test_summaries_wanted_together_are_read_together_and_an_outage_leaves_
     assert await summaries.small(str(first)) == {}
 
 
-def test_only_plain_values_of_a_summary_go_to_the_status() -> None:
-    summary = {"score": 81.5, "grade": "B", "dimensions": {"security": 70}, "hotspots": [1, 2], "text": "x" * 500,
-               "deep": {"a": {"b": 1}}}  # fmt: skip
-    assert small(summary) == {"score": 81.5, "grade": "B", "dimensions": {"security": 70}}
+def test_the_score_and_the_counts_of_a_summary_go_to_the_status_and_its_lists_do_not() -> None:
+    score = {"value": 81.5, "grade": "B", "dimensions": {"security": {"value": 70, "grade": "C"}}}
+    findings = {"total": 40, "bySeverity": {"high": 2}, "byRule": {f"R{number}": 1 for number in range(40)}}
+    summary = {"score": score, "findings": findings, "recommendations": [{"title": "x"}], "note": "x" * 500}
+    assert small(summary) == {"score": score, "findings": {"total": 40, "bySeverity": {"high": 2}}}
 
 
 async def _is(condition: Any) -> bool:
