@@ -18,7 +18,7 @@ from jwt.exceptions import (
 from forge_api.keys import Keys, KeysUnavailable
 from forge_api.problems import Problem, unauthenticated, unavailable
 
-MAX_TOKEN: Final = 8 * 1024
+MAX_TOKEN: Final = 4 * 1024
 LEEWAY_SECONDS: Final = 5
 _TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SENTENCES: Final[dict[type[PyJWTError], str]] = {

@@ -12,8 +12,8 @@ from forge_core.attempts import INTERNAL_PREFIX, MAX_ARTIFACT_BYTES, MAX_SUMMARY
 
 PUBLIC_BYTES: Final = 64 * 1024
 OUTCOME_BYTES: Final = MAX_SUMMARY_BYTES + 64 * 1024
-HEADER_BYTES: Final = 32 * 1024
-"""Of all headers of a request together, held by the HTTP server."""
+HEADER_BYTES: Final = 16 * 1024
+"""Of all headers of a request together."""
 SOCKET_BYTES: Final = 1024
 """Of one websocket frame: clients have nothing to say."""
 
@@ -49,6 +49,10 @@ class BodyLimits:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:
+            long = Problem(431, f"The headers are larger than {HEADER_BYTES} bytes.", headers={"Connection": "close"})
+            await answer(long)(scope, receive, send)
             return
         limit = self._limit_of(scope["path"])
         declared = dict(scope["headers"]).get(b"content-length", b"0")

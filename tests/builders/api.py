@@ -58,7 +58,7 @@ class Signer:
             key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
         )
 
-    def token(self, tenant: str = "acme", user: str = "ada", **changes: Any) -> str:
+    def token(self, tenant: Any = "acme", user: str = "ada", **changes: Any) -> str:
         """A good token, but for the claims that `changes` sets (None leaves one out)."""
         now = int(time.time())
         claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "tenant": tenant, "exp": now + 600, **changes}
@@ -210,16 +210,16 @@ class Api:
     def client(self, tenant: str = "acme", **changes: Any) -> httpx2.AsyncClient:
         """A client of the public port as a user of that tenant."""
         headers = {"Authorization": f"Bearer {self.signer.token(tenant, **changes)}"}
-        return httpx2.AsyncClient(base_url=self.public, headers=headers, timeout=30)
+        return httpx2.AsyncClient(base_url=self.public, headers=headers, timeout=30, verify=False)
 
     def stranger(self) -> httpx2.AsyncClient:
         """A client without a token."""
-        return httpx2.AsyncClient(base_url=self.public, timeout=30)
+        return httpx2.AsyncClient(base_url=self.public, timeout=30, verify=False)
 
     def runner(self, token: str) -> httpx2.AsyncClient:
         """A client of the internal port with a pod's token."""
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx2.AsyncClient(base_url=self.internal, headers=headers, timeout=30)
+        return httpx2.AsyncClient(base_url=self.internal, headers=headers, timeout=30, verify=False)
 
     @property
     def socket_url(self) -> str:

@@ -28,7 +28,7 @@ PRIORITY: Final = 1
 """ADR-006: what a person waits for is the most urgent."""
 
 
-@router.post("/analyses", status_code=201, responses=responses(404))
+@router.post("/analyses", status_code=201, responses=responses(400, 404))
 async def submit(asked: NewAnalysis, services: Held, caller: Calling, response: Response) -> Accepted:
     """Analyse a registered repository. The job is not lost from here on, even while the cluster is away."""
     repository = await services.repositories.find(caller.tenant, asked.repository_id)

@@ -18,7 +18,7 @@ router = APIRouter(tags=["repositories"])
 @router.post(
     "/repositories",
     status_code=201,
-    responses={**responses(), 200: {"model": RepositoryView, "description": "The URL was registered before"}},
+    responses={**responses(400), 200: {"model": RepositoryView, "description": "The URL was registered before"}},
 )
 async def register(asked: NewRepository, services: Held, caller: Calling, response: Response) -> RepositoryView:
     """Register a repository. A URL that was registered before keeps its id and takes the new ref, name and Secret."""
