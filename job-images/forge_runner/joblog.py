@@ -25,7 +25,7 @@ class Cleaner:
         """`text`, cleaned and cut to `limit` characters. Cleaned before it is cut, lest half a secret stay."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        text = _UNSAFE.sub(_visible, redact(text))
+        text = _UNSAFE.sub(_visible, redact(text).replace("\n", " "))
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

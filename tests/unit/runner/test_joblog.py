@@ -58,6 +58,10 @@ def test_a_terminal_is_not_commanded_by_a_files_name() -> None:
     assert Cleaner()("a\x1b[2Jb\x00\u2028c\td") == "a\\x1b[2Jb\\x00\\x2028c\td"
 
 
+def test_several_lines_become_one() -> None:
+    assert Cleaner()("first\nsecond") == "first second"
+
+
 @given(st.text())
 def test_a_cleaned_text_is_one_bounded_line(text: str) -> None:
     cleaned = Cleaner()(text, 100)
