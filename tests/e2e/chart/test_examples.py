@@ -1,0 +1,82 @@
+"""Every manifest in `examples/` is applied and does what it says; only hosts, secrets and images are put in place."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from forge_core.resource import Phase
+from tests.conftest import ROOT, Kubectl
+from tests.e2e.forge import GIT_HOST, TENANT_NAMESPACE, Forge, Jobs
+
+pytestmark = pytest.mark.cluster
+
+EXAMPLES = ROOT / "examples"
+CODE = {"src/app.py": "def f(a):\n    return eval(a)\n", "src/flask/sansio/x.py": "x = 1\n", "README.md": "# r\n"}
+
+
+@pytest.fixture
+def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
+    """`example(file, url)`: its manifests, with the repository's URL put in place; all are gone after the test."""
+    loaded: list[dict[str, Any]] = []
+
+    def load(file: str, url: str = "") -> list[dict[str, Any]]:
+        manifests: list[dict[str, Any]] = list(yaml.safe_load_all((EXAMPLES / file).read_text()))
+        for manifest in manifests:
+            if manifest["kind"] == "AnalysisJob":
+                manifest["spec"]["repository"]["url"] = url
+        loaded.extend(manifests)
+        return manifests
+
+    yield load
+    for manifest in loaded:
+        place = ["-n", TENANT_NAMESPACE] if manifest["metadata"].get("namespace") else []
+        forge.kubectl.run(*place, "delete", manifest["kind"], manifest["metadata"]["name"], "--ignore-not-found")
+
+
+Example = Callable[..., list[dict[str, Any]]]
+TRIED = {"analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml"}
+
+
+def test_there_is_a_test_of_every_example() -> None:
+    assert {file.name for file in EXAMPLES.iterdir()} == TRIED
+
+
+def test_an_analysis(forge: Forge, kubectl: Kubectl, example: Example, small_repository: str) -> None:
+    kubectl.apply(*example("analysis.yaml", small_repository))
+    job = forge.wait_for("flask", Phase.COMPLETED)
+    assert job["status"]["progress"] == 100
+
+
+def test_cancelling_it(forge: Forge, kubectl: Kubectl, example: Example, long_repository: str, slow_queue: str) -> None:
+    job, cancelled = example("analysis.yaml", long_repository), example("cancel.yaml", long_repository)
+    job[0]["spec"]["queue"] = cancelled[0]["spec"]["queue"] = slow_queue
+    kubectl.apply(*job)
+    forge.running_pod("flask")
+    kubectl.apply(*cancelled)
+    forge.wait_for("flask", Phase.CANCELLED)
+
+
+def test_an_analysis_of_a_part(forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]) -> None:
+    kubectl.apply(*example("analysis-of-a-part.yaml", serve(CODE)))
+    forge.wait_for("flask-sources", Phase.COMPLETED)
+
+
+def test_an_analysis_of_a_private_repository(
+    forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]
+) -> None:
+    secret, job = example("analysis-private.yaml", serve(CODE, credentials="forge:change-me"))
+    secret["stringData"]["host"] = GIT_HOST
+    kubectl.apply(secret, job)
+    forge.wait_for("private-project", Phase.COMPLETED)
+
+
+def test_a_queue_of_ones_own(
+    forge: Forge, kubectl: Kubectl, jobs: Jobs, example: Example, small_repository: str
+) -> None:
+    (queue,) = example("queue.yaml")
+    queue["spec"]["image"] = kubectl.get("jobqueue", "analysis")["spec"]["image"]
+    kubectl.apply(queue)
+    name = jobs.submit(small_repository, queue["metadata"]["name"])
+    forge.wait_for(name, Phase.COMPLETED)
