@@ -33,7 +33,7 @@ def tenant_namespace(kubectl: Kubectl, namespace: str) -> str:
 @pytest.fixture
 def queue(kubectl: Kubectl) -> Iterator[str]:
     """A queue of two whose runner is a program that runs until it is told to stop: Debian's Redis server."""
-    images = [name for node in kubectl.get("nodes")["items"] for image in node["status"]["images"]
+    images = [name for node in kubectl.get("nodes")["items"] for image in node["status"].get("images", ())
               for name in image["names"]]  # fmt: skip
     image = next(name for name in images if "/redis:" in name)
     name = f"test-{uuid.uuid4().hex[:8]}"

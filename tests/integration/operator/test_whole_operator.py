@@ -3,14 +3,16 @@
 import signal
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 import pytest
 import redis
+from psycopg.types.json import Jsonb
 
-from forge_core.messages import TerminalMessage, decode_message
-from forge_core.names import progress_stream
+from forge_core.messages import ProgressMessage, TerminalMessage, decode_message
+from forge_core.names import job_hash, progress_stream
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
 from tests.services.operator import OperatorProcess
@@ -73,6 +75,43 @@ def test_an_applied_job_runs_ends_and_is_recorded(
     assert isinstance(message, TerminalMessage)
     assert (message.uid, message.phase) == (job["metadata"]["uid"], "Completed")
     assert operator.end() == 0
+
+
+def test_progress_and_the_score_reach_the_status(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    operator.start()
+    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
+    uid = job_of(kubectl, tenant_namespace, "one")["metadata"]["uid"]
+    report_progress(operator, tenant_namespace, uid, 42)
+    wait_until(lambda: job_of(kubectl, tenant_namespace, "one")["status"].get("progress") == 42, what="it is shown")
+    assert job_of(kubectl, tenant_namespace, "one")["status"]["stage"] == "analyse"
+    store_result(operator, uid, {"score": {"value": 81.5, "grade": "B"}, "recommendations": [{"title": "x"}]})
+    end_runner(kubectl, tenant_namespace, "one")
+    wait_until(reaches(kubectl, tenant_namespace, "one", "Completed"), 60, "the job is completed")
+    status = job_of(kubectl, tenant_namespace, "one")["status"]
+    assert status["summary"] == {"score": {"value": 81.5, "grade": "B"}}
+    assert (status["progress"], status["attempts"]) == (100, 1)
+
+
+def report_progress(operator: OperatorProcess, tenant: str, uid: str, percent: float) -> None:
+    """As a runner does, with the user that the operator made for its tenant."""
+    message = ProgressMessage(uid=uid, attempt=1, stage="analyse", percent=percent, at=datetime.now(UTC))
+    options: dict[str, Any] = {"username": f"tenant-{tenant}", "password": "for-this-test", "decode_responses": True}
+    with redis.Redis.from_url(operator.environment["FORGE_REDIS_URL"], **options) as client:
+        client.hset(job_hash(tenant, uid), mapping={"last": message.encode()})
+
+
+def store_result(operator: OperatorProcess, uid: str, summary: dict[str, Any]) -> None:
+    """As the API does when a runner has uploaded its outcome."""
+    with psycopg.connect(operator.environment["FORGE_DATABASE_URL"]) as connection:
+        connection.execute(
+            "insert into attempts (job_uid, number, pod_uid, pod_name, number_in_pod, claimed_at, ended_at, outcome,"
+            " failure_class, message, stage, summary, refunded) values (%s, 1, gen_random_uuid(), 'p', 1, now(), now(),"
+            " 'succeeded', '', '', '', %s, false)",
+            (uid, Jsonb(summary)),
+        )
 
 
 def test_a_third_job_waits_for_a_queue_of_two_and_says_so(
