@@ -14,6 +14,8 @@ from forge_runner.report import Permanent, Transient
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], tuple[str, ...]]
 
+# Local-use NAT64 (RFC 8215) and site-local addresses (RFC 3879) lead inside, though Python calls them global.
+_INSIDE: Final = (ipaddress.IPv6Network("64:ff9b:1::/48"), ipaddress.IPv6Network("fec0::/10"))
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _NOT_KNOWN: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
@@ -52,6 +54,8 @@ def is_public(text: str) -> bool:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
+        return False
+    if any(address in network for network in _INSIDE):
         return False
     return all(
         part.is_global and not part.is_multicast for part in (address, _embedded(address)) if not _is_carrier(part)

@@ -119,6 +119,7 @@ def _fetched(hearing: Git, location: Location, ref: str, limits: Limits, root: P
     try:
         with hearing.running(*arguments, check=lambda: _over(git.git_dir, limits.packed_bytes)):
             pass
+        _check_size(git.git_dir, limits)
         commit = git.output("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
         with git.running("ls-tree", "-r", "-l", "-z", "--full-tree", commit) as child:
             assert child.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -132,6 +133,12 @@ def _fetched(hearing: Git, location: Location, ref: str, limits: Limits, root: P
     except Failed as failure:
         raise explained(str(failure), location.host, ref) from None
     return Checkout(root, commit, entries, git)
+
+
+def _check_size(folder: Path, limits: Limits) -> None:
+    """What came in faster than it was watched."""
+    if reason := _over(folder, limits.packed_bytes):
+        raise Stopped(reason)
 
 
 def _over(folder: Path, limit: int) -> str:

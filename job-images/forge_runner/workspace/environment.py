@@ -24,6 +24,7 @@ _SETTINGS: Final = (
     ("core.autocrlf", "false"),
     ("credential.helper", ""),
     ("fetch.recurseSubmodules", "false"),
+    ("fetch.unpackLimit", "1"),  # always index-pack, which streams; unpacking holds each blob in memory
     ("fetch.writeCommitGraph", "false"),
     ("filter.lfs.smudge", ""),
     ("filter.lfs.process", ""),

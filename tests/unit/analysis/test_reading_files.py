@@ -95,6 +95,12 @@ def test_each_line_is_code_or_comment_or_blank() -> None:
     assert counted(text, "a.py") == Lines(code=3, comment=3, blank=2)
 
 
+def test_the_end_of_a_long_string_does_not_begin_a_docstring() -> None:
+    assert counted('x = f("""\n  text\n""")\ny = 1\nz = 2', "a.py") == Lines(5, 0, 0)
+    assert counted('"""One line."""\nx = 1', "a.py") == Lines(1, 1, 0)
+    assert counted("x = '''a''' + '''b\nc'''", "a.py") == Lines(2, 0, 0)
+
+
 def test_block_comments_of_other_languages_are_comments() -> None:
     assert counted("/* one */\n// two\n/*\nthree\n*/ \nint x; /* code */\n/* a */ int y;", "a.c") == Lines(2, 5, 0)
 

@@ -14,8 +14,10 @@ from forge_runner.kinds.analysis.inventory import SourceFile
 from forge_runner.kinds.analysis.measures import Measured
 from forge_runner.kinds.analysis.notes import Note
 
-FILE_SECONDS: Final = 20.0
+FILE_SECONDS: Final = 10.0
 """What one file may take; a megabyte of code takes about one second."""
+MAX_BROKEN: Final = 20
+"""Files that may end a tool; when a repository has more of them, that tool is given up for the rest."""
 _PASSED: Final = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 _BROKEN: Final = Measured(notes=(Note.BROKE_TOOL,), opaque=True)
 
@@ -98,6 +100,7 @@ def measure_all(
     waiting = iter(files)
     lock = threading.Lock()
     measured: dict[str, Measured] = {}
+    broken: set[str] = set()
 
     def work() -> None:
         worker = Worker(folder)
@@ -107,9 +110,10 @@ def measure_all(
                     file = next(waiting, None)
                 if file is None:
                     return
-                result = worker.measure(root, file)
+                result = worker.measure(root, file) if len(broken) < MAX_BROKEN else _BROKEN
                 with lock:
                     measured[file.path] = result
+                    broken.update([file.path] if result is _BROKEN else [])
                 done(file)
         finally:
             worker.close()

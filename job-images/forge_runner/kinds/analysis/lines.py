@@ -10,7 +10,8 @@ from typing import Final
 
 from forge_runner.kinds.analysis.languages import PYTHON, Language
 
-_DOCSTRING: Final = re.compile(r'[rRuUbB]{0,2}("""|\'\'\')')
+_DOCSTRING: Final = re.compile(r"""[rRuUbB]{0,2}("{3}|'{3})""")
+_TRIPLE: Final = re.compile(r"""\"{3}|'{3}""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,42 +28,63 @@ class Lines:
 
 def count_lines(lines: list[str], language: Language) -> Lines:
     """Each line is one of three: blank, all comment (in Python: docstring too), or code."""
-    block = ('"""', '"""') if language is PYTHON else language.block
+    return _count_python(lines) if language is PYTHON else _count(lines, language)
+
+
+def _count(lines: list[str], language: Language) -> Lines:
+    begin, end = language.block or ("", "")
     code = comment = blank = 0
-    end = ""
+    inside = False
     for line in lines:
         text = line.strip()
         if not text:
             blank += 1
-        elif end:
+        elif inside:
             comment += 1
-            end = "" if end in text else end
+            inside = end not in text
         elif text.startswith(language.line):
             comment += 1
-        elif block and (end := _opened(text, language, block)):
+        elif begin and text.startswith(begin) and (end not in text[len(begin) :] or text.endswith(end)):
             comment += 1
-            end = "" if end == _CLOSED else end
+            inside = end not in text[len(begin) :]
         else:
             code += 1
     return Lines(code, comment, blank)
 
 
-_CLOSED: Final = "\0"
+def _count_python(lines: list[str]) -> Lines:
+    code = comment = blank = 0
+    quote = ""  # what ends the string that is open over several lines
+    documents = False  # whether that string is a docstring
+    for line in lines:
+        text = line.strip()
+        if not text:
+            blank += 1
+            continue
+        was_open = quote != ""
+        starts = None if was_open or text.startswith("#") else _DOCSTRING.match(text)
+        if not was_open:
+            documents = bool(starts)
+        if was_open or not text.startswith("#"):
+            quote = _left_open(text, quote)
+        if documents or (not was_open and text.startswith("#")):
+            comment += 1
+        else:
+            code += 1
+    return Lines(code, comment, blank)
 
 
-def _opened(text: str, language: Language, block: tuple[str, str]) -> str:
-    """What ends the comment that this line begins; _CLOSED when the line ends it itself, "" when it begins none."""
-    if language is PYTHON:
-        found = _DOCSTRING.match(text)
-        if not found:
-            return ""
-        begin = end = found[1]
-        after = text[found.end() :]
-    else:
-        begin, end = block
-        if not text.startswith(begin):
-            return ""
-        after = text[len(begin) :]
-    if end not in after:
-        return end
-    return _CLOSED if after.rstrip().endswith(end) else ""
+def _left_open(text: str, quote: str) -> str:
+    """The triple quote that is open at the end of a line at whose beginning `quote` was."""
+    position = 0
+    while True:
+        if quote:
+            found = text.find(quote, position)
+            if found < 0:
+                return quote
+            position, quote = found + 3, ""
+        else:
+            opening = _TRIPLE.search(text, position)
+            if not opening:
+                return ""
+            position, quote = opening.end(), opening[0]

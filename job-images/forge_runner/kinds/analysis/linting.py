@@ -1,4 +1,4 @@
-"""Lints Python files with ruff, in batches; a file that kills ruff is found by halving its batch.
+"""Lints Python files with ruff, in batches; a file that kills ruff is found by linting its batch one by one.
 
 Nothing of the repository is obeyed: no configuration file is read (`--isolated`), no exclusion holds (every file is
 named), no `# noqa` either. Whether a `# noqa` on a line is taken into account is decided afterwards (suppressing.py).
@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 
 from ruff import find_ruff_bin  # type: ignore[import-untyped]
 
-from forge_runner.kinds.analysis.crew import bare_environment
+from forge_runner.kinds.analysis.crew import FILE_SECONDS, MAX_BROKEN, bare_environment
 from forge_runner.kinds.analysis.inventory import SourceFile
 from forge_runner.kinds.analysis.notes import Note, Notes
 from forge_runner.kinds.analysis.rules import IGNORE, SELECT
@@ -27,7 +27,8 @@ from forge_runner.report import Transient
 
 BATCH_FILES: Final = 64
 BATCH_BYTES: Final = 2 * 1024 * 1024
-BATCH_SECONDS: Final = 60.0
+BATCH_SECONDS: Final = 20.0
+"""A hundred times what a batch takes."""
 MAX_OUTPUT: Final = 64 * 1024 * 1024
 MAX_ARGUMENTS: Final = 256 * 1024
 
@@ -64,7 +65,7 @@ def ruff_binary() -> str:
 
 def catalogue(folder: Path) -> list[dict[str, Any]]:
     """ruff's description of all its rules."""
-    text = _ruff(("rule", "--all", "--output-format", "json"), folder)
+    text = _ruff(("rule", "--all", "--output-format", "json"), folder, BATCH_SECONDS)
     if text is None:
         raise Transient("The linter could not be started: it ended without an answer.")
     return list(json.loads(text))
@@ -101,24 +102,27 @@ class Linter:
         self._folder = folder
         self._notes = notes
         self._done = done
+        self._broken = 0
 
     def batch(self, files: Sequence[SourceFile]) -> dict[str, list[Raw]]:
-        """Lint these files; halve them for as long as ruff fails on them."""
-        found = self._attempt(files)
+        """Lint these files together; when ruff fails on them, each alone."""
+        found = self._attempt(files, BATCH_SECONDS)
         if found is None:
-            found = self._attempt(files)  # once more: the machine may have been short of memory or threads
-        if found is None and len(files) > 1:
-            middle = len(files) // 2
-            return {**self.batch(files[:middle]), **self.batch(files[middle:])}
-        if found is None:
-            self._notes.add(Note.BROKE_TOOL, files[0].path)
+            found = {path: raws for file in files for path, raws in self._alone(file).items()}
         for file in files:
             self._done(file)
+        return found
+
+    def _alone(self, file: SourceFile) -> dict[str, list[Raw]]:
+        found = self._attempt([file], FILE_SECONDS) if self._broken < MAX_BROKEN else None
+        if found is None:
+            self._broken += 1
+            self._notes.add(Note.BROKE_TOOL, file.path)
         return found or {}
 
-    def _attempt(self, files: Sequence[SourceFile]) -> dict[str, list[Raw]] | None:
+    def _attempt(self, files: Sequence[SourceFile], seconds: float) -> dict[str, list[Raw]] | None:
         named = {self._name(file): file for file in files}
-        output = _ruff((*_OPTIONS, "--", *named), self._folder)
+        output = _ruff((*_OPTIONS, "--", *named), self._folder, seconds)
         if output is None:
             return None
         found: dict[str, list[Raw]] = {}
@@ -158,7 +162,7 @@ def _raw(diagnostic: Mapping[str, Any]) -> Raw:
     )
 
 
-def _ruff(arguments: Sequence[str], folder: Path) -> str | None:
+def _ruff(arguments: Sequence[str], folder: Path, seconds: float) -> str | None:
     """What ruff prints, None when it crashed, took too long or printed too much."""
     try:
         child = subprocess.Popen(
@@ -172,7 +176,7 @@ def _ruff(arguments: Sequence[str], folder: Path) -> str | None:
     except OSError as error:
         raise Transient(f"The linter could not be started: {error.strerror}.") from None
     with child:
-        clock = threading.Timer(BATCH_SECONDS, child.kill)
+        clock = threading.Timer(seconds, child.kill)
         clock.start()
         try:
             output = _bounded(child.stdout)
