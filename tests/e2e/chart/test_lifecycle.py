@@ -1,4 +1,4 @@
-"""The life of an installation beside the one that is there: installed, upgraded, rolled back, uninstalled, installed again.
+"""The life of an installation beside another: installed, upgraded, rolled back, uninstalled, installed again.
 
 It has a name of its own, so that neither operator touches the other's tenants; queues are the cluster's.
 """
@@ -25,11 +25,12 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 RELEASE = "forge-second"
 TENANT_NAMESPACE = "tenant-second"
 FIELD = "depth"
-VALUES = {
+LOCAL_VALUES = yaml.safe_load((CHART / "values-local.yaml").read_text())
+VALUES = LOCAL_VALUES | {
     "installation": "second",
     "installQueues": False,
-    "tenants": {"demo": None, "second": {"namespace": TENANT_NAMESPACE}},
-    "api": {"service": {"type": "ClusterIP"}},
+    "tenants": {"second": {"namespace": TENANT_NAMESPACE}},
+    "api": LOCAL_VALUES["api"] | {"service": {"type": "ClusterIP"}},
 }
 
 
@@ -44,8 +45,8 @@ class Release:
         """Install or upgrade it and wait until it is ready."""
         helm(
             "upgrade", "--install", RELEASE, str(chart), f"--kubeconfig={self.kubectl.kubeconfig}", "-n", RELEASE,
-            "--create-namespace", f"--values={CHART / 'values-local.yaml'}", f"--values={LOCAL / 'images.yaml'}",
-            f"--values={self.values}", "--wait", "--timeout=8m", *more, seconds=500,
+            "--create-namespace", f"--values={LOCAL / 'images.yaml'}", f"--values={self.values}", "--wait", "--timeout=8m", *more,
+            seconds=500,
         )  # fmt: skip
 
     def helm(self, verb: str, *arguments: str) -> str:
