@@ -4,13 +4,14 @@ import asyncio
 import copy
 import json
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from forge_core.cluster import Cluster, NotFound, Raw, job_queues, jobs
+from forge_core.cluster import Cluster, NotFound, Raw, analysis_jobs, job_queues, jobs
 from forge_core.names import ANALYSIS_JOB_KIND, API_VERSION, JOB_QUEUE_KIND, JOB_UID_LABEL, child_job_name
 
 ROOT: Final = Path(__file__).parent.parent
@@ -22,9 +23,11 @@ PAUSE: Final = 0.1
 
 @asynccontextmanager
 async def cluster() -> AsyncIterator[Cluster]:
-    """A connection to this clone's cluster. SystemExit when there is none."""
+    """A connection to this clone's cluster, once Forge Jobs is ready there. SystemExit when there is none."""
     if not KUBECONFIG.exists():
         raise SystemExit("no cluster: `make install` brings one up, with Forge Jobs on it")
+    for part in ("operator", "api"):
+        await kubectl("-n", RELEASE_NAMESPACE, "rollout", "status", f"deployment/forge-{part}", "--timeout=180s")
     async with Cluster.connect(str(KUBECONFIG)) as connected:
         yield connected
 
@@ -58,14 +61,15 @@ def analysis_job(namespace: str, name: str, queue: str, url: str) -> Raw:
 
 
 async def child_of(cluster: Cluster, created: Raw, seconds: float = 60.0) -> Raw:
-    """The batch/v1 Job that the operator made for an AnalysisJob. Raises TimeoutError."""
-    metadata = created["metadata"]
+    """The batch/v1 Job that the operator made for an AnalysisJob. Raises RuntimeError with why there is none."""
+    metadata, until = created["metadata"], time.monotonic() + seconds
     path = jobs(metadata["namespace"], child_job_name(metadata["name"], metadata["uid"]))
-    async with asyncio.timeout(seconds):
-        while True:
-            with suppress(NotFound):
-                return await cluster.get(path)
-            await asyncio.sleep(PAUSE)
+    while time.monotonic() < until:
+        with suppress(NotFound):
+            return await cluster.get(path)
+        await asyncio.sleep(PAUSE)
+    waiting = await cluster.get(analysis_jobs(metadata["namespace"], metadata["name"]))
+    raise RuntimeError(f"no Job after {seconds:g} s, the AnalysisJob says: {waiting.get('status')}")
 
 
 def bare_twin(child: Raw, name: str, keep: tuple[str, ...] = ()) -> Raw:
