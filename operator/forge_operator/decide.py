@@ -43,8 +43,8 @@ def _following(picture: Picture, now: datetime) -> Iterator[Action]:
             yield action
     for namespace, uid in picture.places.admitted():
         job = picture.analysis_jobs.get(uid)
-        # Without its AnalysisJob the Job is the garbage collector's; one that has ended is only held by a late answer.
-        if job is None or job.namespace != namespace or job.status.phase.terminal:
+        # Without its AnalysisJob the Job is the garbage collector's.
+        if job is None or job.namespace != namespace:
             continue
         action = next_step(picture, now, job)
         if action is not None:

@@ -143,7 +143,7 @@ def _job(raw: object) -> JobDigest | None:
     if not ours or text(raw, "metadata", "name") != child_job_name(owner_name, owner_uid):
         return None
     labels = texts(raw, "metadata", "labels")
-    conditions = _conditions(raw)
+    holding = {condition.type: condition for condition in _conditions(raw) if condition.holds}
     return JobDigest(
         **_identity(raw),
         owner_uid=owner_uid,
@@ -157,8 +157,9 @@ def _job(raw: object) -> JobDigest | None:
         failed=whole(raw, "status", "failed"),
         terminating=whole(raw, "status", "terminating"),
         suspend=truth(raw, "spec", "suspend"),
-        suspended=any(c.type == "Suspended" and c.holds for c in conditions),
-        conditions=conditions,
+        suspended="Suspended" in holding,
+        failure=holding.get("Failed") or holding.get("FailureTarget"),
+        success=holding.get("Complete") or holding.get("SuccessCriteriaMet"),
         started_at=moment(raw, "status", "startTime"),
         completed_at=moment(raw, "status", "completionTime"),
         deadline=whole(raw, "spec", "activeDeadlineSeconds") or None,

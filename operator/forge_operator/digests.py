@@ -70,7 +70,11 @@ class Status:
 
     def condition(self, of_type: str) -> Condition | None:
         """The condition of that type."""
-        return next((condition for condition in self.conditions if condition.type == of_type), None)
+        # A plain loop: asked of every open job at each decision.
+        for condition in self.conditions:
+            if condition.type == of_type:
+                return condition
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,24 +121,13 @@ class JobDigest(Digest):
     terminating: int
     suspend: bool
     suspended: bool
-    conditions: tuple[Condition, ...]
+    failure: Condition | None
+    """Why it failed; known from the moment when the Job controller decided it (KEP-3998)."""
+    success: Condition | None
+    """That it succeeded; known from the moment when the Job controller decided it (KEP-3998)."""
     started_at: datetime | None
     completed_at: datetime | None
     deadline: int | None
-
-    def condition(self, of_type: str) -> Condition | None:
-        """The condition of that type, when it is True."""
-        return next((c for c in self.conditions if c.type == of_type and c.holds), None)
-
-    @property
-    def failure(self) -> Condition | None:
-        """Why it failed; known from the moment when the Job controller decided it (KEP-3998)."""
-        return self.condition("Failed") or self.condition("FailureTarget")
-
-    @property
-    def success(self) -> Condition | None:
-        """That it succeeded; known from the moment when the Job controller decided it (KEP-3998)."""
-        return self.condition("Complete") or self.condition("SuccessCriteriaMet")
 
     @property
     def decided(self) -> bool:

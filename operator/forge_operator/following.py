@@ -11,10 +11,10 @@ from forge_core.resource import Invalid, Phase
 from forge_operator.actions import Action, CreateJob, DeleteJob, ExtendDeadline, PatchStatus, SuspendJob
 from forge_operator.deadlines import extension, is_near
 from forge_operator.digests import AnalysisJobDigest, JobDigest
-from forge_operator.manifests import base_deadline, job_of
+from forge_operator.manifests import job_of
 from forge_operator.outcomes import MAX_WORDS, cause_of, failure_of
 from forge_operator.picture import Picture
-from forge_operator.reasons import Reason
+from forge_operator.reasons import ConditionType, Reason
 from forge_operator.statuses import Facts, fares, is_cancelled, is_cancelling, is_completed, is_failed, is_invalid, runs
 
 STILL_RUNNING: Final = timedelta(seconds=2)
@@ -68,7 +68,10 @@ def notice(picture: Picture, now: datetime, job: AnalysisJobDigest) -> PatchStat
     if child is None or child.decided or job.status.phase is Phase.CANCELLING:
         return None
     reason, message = _trouble(picture, child)
-    patch = fares(Facts(job, now, child, report=picture.reports.get(job.uid)), reason, message)
+    report, said = picture.reports.get(job.uid), job.status.condition(ConditionType.ADMITTED)
+    if report is None and said is not None and said.holds and said.reason == reason:
+        return None  # The steady case, which costs little.
+    patch = fares(Facts(job, now, child, report=report), reason, message)
     young = child.created is not None and now - child.created < SETTLED
     return None if patch is None or (young and "conditions" in patch.status) else patch
 
@@ -120,10 +123,11 @@ def _has_started(picture: Picture, now: datetime, job: AnalysisJobDigest, child:
 
 
 def _deadline(picture: Picture, now: datetime, job: AnalysisJobDigest, child: JobDigest) -> ExtendDeadline | None:
+    # A deadline is never below its base, so this cheap question comes before the exact one.
+    if not is_near(child, child.deadline or 0.0, now):
+        return None
     queue = picture.queues.get(job.queue)
     if job.spec is None or queue is None or queue.spec is None:
-        return None
-    if not is_near(child, base_deadline(queue.spec, job.spec), now):
         return None
     seconds = extension(child, picture.all_pods_of(child), queue.spec, job.spec, now)
     return ExtendDeadline(child.namespace, child.name, child.uid, seconds) if seconds is not None else None
@@ -134,8 +138,9 @@ def _trouble(picture: Picture, child: JobDigest) -> tuple[Reason, str]:
     if refused is not None and child.quiet:
         return Reason.POD_REFUSED, f"Its pod can't be created and is tried again: {refused.message[:MAX_WORDS]}"
     pods = picture.pods_of(child)
-    if any(pod.running_since is not None for pod in pods):
-        return Reason.ADMITTED, ""
+    for pod in pods:
+        if pod.running_since is not None:
+            return Reason.ADMITTED, ""
     for pod in pods:
         if pod.live and pod.trouble is not None and pod.deleted_at is None:
             return pod.trouble.reason, f"{_WORDS[pod.trouble.reason]}: {pod.trouble.message[:MAX_WORDS]}"

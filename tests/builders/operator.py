@@ -34,7 +34,7 @@ def make_job(name: str = "job", *, namespace: str = NAMESPACE, version: int = 10
         "metadata": {
             "name": name,
             "namespace": namespace,
-            "uid": f"uid-{namespace}-{name}",
+            "uid": f"uid-{namespace}-{name}"[:64],
             "resourceVersion": str(version),
             "creationTimestamp": ago(age),
         },

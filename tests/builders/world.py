@@ -60,10 +60,9 @@ class World:
         self.version += 1
         raw["metadata"]["resourceVersion"] = str(self.version)
         self._tell(kind, "DELETED", raw)
-        for owned_kind, owned_uid in list(self.stored):
-            owners = self.stored[owned_kind, owned_uid]["metadata"].get("ownerReferences", [])
-            if any(owner["uid"] == uid for owner in owners):
-                self.remove(owned_kind, owned_uid)
+        owned = [key for key, other in self.stored.items() if uid in _owners(other)]
+        for key in owned:
+            self.remove(*key)
 
     def change(self, kind: Kind, uid: str, change: Callable[[Raw], None]) -> None:
         """Change a stored object."""
@@ -188,6 +187,11 @@ class World:
                 self.remove(Kind.POD, pod["metadata"]["uid"])
             live = []
             _say(conditions, condition("Suspended", "JobSuspended"))
+        elif any(one["type"] == "FailureTarget" for one in conditions) and not over:
+            for pod in live:
+                self.remove(Kind.POD, pod["metadata"]["uid"])
+            live = []
+            _say(conditions, condition("Failed", "DeadlineExceeded"))
         elif done and not over:
             _say(conditions, condition("Complete", "CompletionsReached"))
         elif len(failed) > spec["backoffLimit"] and not over:
@@ -198,6 +202,14 @@ class World:
         status |= {"active": len(live), "failed": len(failed), "startTime": timestamp(self.now)}
         if status != job.get("status"):
             self.change(Kind.JOB, job["metadata"]["uid"], lambda raw: raw.update(status=status))
+
+    def exceed_deadline(self, job_uid: str) -> None:
+        """The Job controller decides that the Job failed; its pods end only at the next step."""
+
+        def change(raw: Raw) -> None:
+            _say(raw["status"].setdefault("conditions", []), condition("FailureTarget", "DeadlineExceeded"))
+
+        self.change(Kind.JOB, job_uid, change)
 
     def _new_pod(self, job: Raw, number: int) -> None:
         pod = make_pod(job, f"{job['metadata']['name']}-{number}-{self.version}", phase="Pending")
@@ -227,6 +239,10 @@ class World:
     def wait(self, seconds: float) -> None:
         """Time goes by."""
         self.now += timedelta(seconds=seconds)
+
+
+def _owners(raw: Raw) -> list[str]:
+    return [owner["uid"] for owner in raw["metadata"].get("ownerReferences", [])]
 
 
 def _started(pod: Raw) -> str:
