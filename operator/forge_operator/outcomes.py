@@ -77,11 +77,18 @@ def cause_of(pod: PodDigest, queue: QueueSpec | None = None) -> str:
 
 
 def _exhausted(job: JobDigest, last: PodDigest, told: Sequence[PodDigest], queue: QueueSpec | None) -> Failure:
-    # The pod that met the spent budget says what the last attempt died of; without such words the pod before it does.
-    if last.exit_code == Exit.EXHAUSTED and not _words(last):
-        last = told[-1] if told else last
+    if last.exit_code == Exit.EXHAUSTED and not _failed_itself(last):
+        # This pod came too late for an attempt: it is the one before it that tells what the last attempt died of.
+        if not told:
+            return Failure(Reason.EXHAUSTED, _words(last) or _all_attempts(job), FailureClass.TRANSIENT)
+        last = told[-1]
     message = f"{_all_attempts(job)}; of the last one: {cause_of(last, queue)}"
     return Failure(Reason.EXHAUSTED, message, class_of(last))
+
+
+def _failed_itself(pod: PodDigest) -> bool:
+    """Whether the pod's words are of an attempt of its own."""
+    return pod.words is not None and pod.words.failure_class is not None
 
 
 def _all_attempts(job: JobDigest) -> str:

@@ -64,6 +64,22 @@ CASES: list[tuple[str, str, list[Raw], Reason, FailureClass, list[str]]] = [
         ["3 of 3 attempts", "memory", "512Mi"],
     ),
     (
+        "a spent budget that a new pod was told of is told by the pod before it, once",
+        "PodFailurePolicy",
+        [_failed(1, message="no route to host", failure_class="transient"), _failed(11, message="All are spent")],
+        Reason.EXHAUSTED,
+        FailureClass.TRANSIENT,
+        ["3 of 3 attempts are used up; of the last one: no route to host"],
+    ),
+    (
+        "a spent budget of which only the API's words are left is told in those",
+        "PodFailurePolicy",
+        [_failed(Exit.EXHAUSTED, message="All 3 attempts are spent; the last one ended so: no route to host")],
+        Reason.EXHAUSTED,
+        FailureClass.TRANSIENT,
+        ["All 3 attempts are spent; the last one ended so: no route to host"],
+    ),
+    (
         "out of memory names the limit and what to do",
         "BackoffLimitExceeded",
         [_failed(137, why="OOMKilled")],
