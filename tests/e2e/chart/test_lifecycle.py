@@ -45,8 +45,8 @@ class Release:
         """Install or upgrade it and wait until it is ready."""
         helm(
             "upgrade", "--install", RELEASE, str(chart), f"--kubeconfig={self.kubectl.kubeconfig}", "-n", RELEASE,
-            "--create-namespace", f"--values={LOCAL / 'images.yaml'}", f"--values={self.values}", "--wait", "--timeout=8m", *more,
-            seconds=500,
+            "--create-namespace", f"--values={LOCAL / 'images.yaml'}", f"--values={self.values}", "--wait",
+            "--timeout=8m", *more, seconds=500,
         )  # fmt: skip
 
     def helm(self, verb: str, *arguments: str) -> str:
