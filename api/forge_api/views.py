@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from forge_core.history.database import storable_json
@@ -17,6 +17,7 @@ from forge_core.resource import MAX_CONFIG_BYTES, Phase
 
 ESTIMATED_SECONDS: Final = 300
 """ADR-006: what a client is told of a new analysis."""
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _ID = "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"
 _REPOSITORY = "5f0c9f7e-93a7-4df1-8f0e-6d1c8a1f2b3c"
 _URL = "https://git.example.com/team/project.git"
@@ -72,6 +73,14 @@ def _on_one_line(text: str) -> str:
     return text
 
 
+def _written_out(value: object) -> object:
+    """Pydantic also takes numbers for times; a client that sends one has made a mistake."""
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("must be a time in RFC 3339, such as 2026-01-31T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Line = Annotated[str, AfterValidator(_on_one_line)]
 
 
@@ -88,8 +97,8 @@ class JobFilters(PageAsked):
     status: Annotated[Status | None, Field(examples=["running"])] = None
     queue: Annotated[Line | None, Field(max_length=63, examples=["analysis"])] = None
     repository_id: Annotated[Line | None, Field(max_length=63, examples=[_REPOSITORY])] = None
-    since: Annotated[AwareDatetime | None, Field(description="Created at or after this time.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Created before this time.")] = None
+    since: Annotated[Moment | None, Field(description="Created at or after this time.")] = None
+    until: Annotated[Moment | None, Field(description="Created before this time.")] = None
 
 
 class Accepted(_View):

@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from forge_api import relay
+from forge_core.history.queries import State
 from forge_core.history.records import JobRecord
 from forge_core.messages import ProgressMessage, TerminalMessage
 from forge_core.names import progress_stream
@@ -202,7 +203,7 @@ async def test_a_redis_that_comes_back_empty_is_a_gap_and_progress_goes_on(
             return True
 
         await eventually(reported)
-        seen = []
+        seen: list[dict[str, Any]] = []
         while not seen or seen[-1]["progress"] != 40:
             seen.append(await told(socket))
             if seen[-1]["type"] == "gap":
@@ -349,7 +350,7 @@ async def test_a_listener_that_can_not_keep_up_is_dropped_with_a_reason(
     monkeypatch.setattr(relay, "QUEUE_LENGTH", 3)
     job = await world.api.services.queries.job("acme", uuid.UUID(world.uid))
     assert job is not None
-    state = relay.State(job.phase, job.uid)
+    state = State(job.phase, job.uid)
     async with world.api.services.relay.listening("acme", job.id, state) as (slow, _):
         for percent in range(6):
             await world.report(percent)
