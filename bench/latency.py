@@ -26,6 +26,7 @@ from bench.place import (
     load_of_the_machine,
     print_result,
     queue_like_analysis,
+    run,
     unique,
 )
 from forge_core.cluster import Cluster, NotFound, Raw, analysis_jobs, core, jobs
@@ -137,7 +138,7 @@ def main() -> None:
     """Print progress, then the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    result = asyncio.run(measure(parser.parse_args().rounds))
+    result = run(measure(parser.parse_args().rounds))
     print_result({**result, "calibration_s": calibration_s(), **load_of_the_machine()})
 
 

@@ -18,7 +18,7 @@ import httpx2
 from bench.place import RELEASE_NAMESPACE, unique
 from bench.simulated import NAMESPACE, TENANT
 from forge_core.attempts import Outcome
-from forge_core.cluster import Cluster, Gone, Raw, Unreachable, core
+from forge_core.cluster import Cluster, Gone, Raw, Unavailable, Unreachable, core
 from forge_core.messages import ProgressMessage
 from forge_core.names import JOB_UID_LABEL, QUEUE_LABEL, RUNNER_SERVICE_ACCOUNT, TOKEN_AUDIENCE, redis_user
 from forge_core.progress import Progress, ProgressUnavailable
@@ -56,7 +56,7 @@ class Load:
             for pod in page["items"]:
                 self._notice(pod)
             version = page["metadata"]["resourceVersion"]
-            with suppress(Gone, Unreachable):
+            with suppress(Gone, Unavailable, Unreachable):
                 async for kind, pod in self.cluster.watch(core("pods", NAMESPACE), version, labelSelector=selector):
                     if kind in {"ADDED", "MODIFIED"}:
                         self._notice(pod)

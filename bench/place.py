@@ -4,9 +4,10 @@ import asyncio
 import copy
 import json
 import os
+import signal
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,12 @@ KUBECONFIG: Final = ROOT / ".local/kubeconfig"
 TENANT_NAMESPACE: Final = "tenant-demo"
 RELEASE_NAMESPACE: Final = "forge-jobs"
 PAUSE: Final = 0.1
+
+
+def run(measuring: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Run a benchmark; SIGTERM is taken like Ctrl-C, so that what was set up is taken away again."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    return asyncio.run(measuring)
 
 
 @asynccontextmanager
@@ -43,6 +50,8 @@ async def queue_like_analysis(cluster: Cluster, name: str, **changes: Any) -> As
     spec = (await cluster.get(job_queues("analysis")))["spec"]
     spec.pop("rateLimit", None)
     manifest = {"apiVersion": API_VERSION, "kind": JOB_QUEUE_KIND, "metadata": {"name": name}, "spec": spec | changes}
+    with suppress(NotFound):
+        await cluster.delete(job_queues(name))  # of a run that was killed
     await cluster.create(job_queues(), manifest)
     try:
         yield name

@@ -38,6 +38,7 @@ async def simulated_nodes(cluster: Cluster) -> AsyncIterator[None]:
             stdout=log, stderr=log,
         )  # fmt: skip
         try:
+            await _remove_nodes(cluster)  # of a run that was killed
             await _make_nodes(cluster)
             async with asyncio.timeout(60):
                 while not await _all_ready(cluster):

@@ -26,10 +26,11 @@ from bench.place import (
     load_of_the_machine,
     print_result,
     queue_like_analysis,
+    run,
     unique,
 )
 from bench.simulated import NAMESPACE, NODES, RUNTIME_CLASS, TENANT, own_tenant, simulated_nodes
-from forge_core.cluster import Call, Cluster, Gone, Raw, Unreachable, analysis_jobs, jobs
+from forge_core.cluster import Call, Cluster, Gone, Raw, Unavailable, Unreachable, analysis_jobs, jobs
 from forge_core.names import QUEUE_LABEL
 from forge_core.resource import Phase
 
@@ -39,6 +40,7 @@ CREATES_AT_ONCE: Final = 32
 TINY: Final = {"cpu": "10m", "memory": "16Mi"}
 SECONDS: Final = 1800.0
 RECORD_SECONDS: Final = 300.0
+WATCH_SECONDS: Final = 60
 LIMIT: Final = 0.5
 OFF: Final = {
     "ratio": "containers (pods are simulated by KWOK and end after 2 s), runners, uploads, progress",
@@ -107,8 +109,7 @@ def bare(child: Raw, run: str) -> Side:
 async def rate(cluster: Cluster, side: Side, number: int) -> tuple[float, Count]:
     """Objects to terminal per second: `number` of them, from the first create to the last end; then all are removed."""
     counting = Count()
-    version = (await cluster.get(side.path, labelSelector=side.selector, limit=1))["metadata"]["resourceVersion"]
-    watching = asyncio.ensure_future(_watch(cluster, side, counting, version))
+    watching = asyncio.ensure_future(_watch(cluster, side, counting))
     slots, begun = asyncio.Semaphore(CREATES_AT_ONCE), time.monotonic()
 
     async def create(name: str) -> None:
@@ -120,7 +121,9 @@ async def rate(cluster: Cluster, side: Side, number: int) -> tuple[float, Count]
         await asyncio.gather(*(create(f"{prefix}-{n}") for n in range(number)))
         async with asyncio.timeout(SECONDS):
             while counting.ended < number:
-                await asyncio.sleep(PAUSE)
+                await asyncio.wait({watching}, timeout=PAUSE)
+                if watching.done():
+                    watching.result()  # it never ends but by an error
         took = time.monotonic() - begun
     finally:
         watching.cancel()
@@ -128,14 +131,22 @@ async def rate(cluster: Cluster, side: Side, number: int) -> tuple[float, Count]
     return number / took, counting
 
 
-async def _watch(cluster: Cluster, side: Side, counting: Count, version: str) -> None:
+async def _watch(cluster: Cluster, side: Side, counting: Count) -> None:
+    """Count ends until cancelled; a watch that breaks begins anew with a list, so that none is missed."""
+
+    def count(each: Raw) -> None:
+        verdict = side.verdict(each)
+        if verdict is not None:
+            (counting.done if verdict else counting.failed).add(each["metadata"]["name"])
+
     while True:
-        with suppress(Gone, Unreachable):
-            async for _, each in cluster.watch(side.path, version, labelSelector=side.selector):
-                version = each["metadata"]["resourceVersion"]
-                verdict = side.verdict(each)
-                if verdict is not None:
-                    (counting.done if verdict else counting.failed).add(each["metadata"]["name"])
+        with suppress(Gone, Unavailable, Unreachable):
+            page = await cluster.get(side.path, labelSelector=side.selector)
+            for each in page["items"]:
+                count(each)
+            version = page["metadata"]["resourceVersion"]
+            async for _, each in cluster.watch(side.path, version, WATCH_SECONDS, labelSelector=side.selector):
+                count(each)
 
 
 async def clear(cluster: Cluster, side: Side) -> None:
@@ -266,7 +277,7 @@ async def measure(number: int) -> dict[str, Any]:
 
 def main() -> None:
     """Print progress, then the JSON. N is how many jobs each side gets."""
-    result = asyncio.run(measure(int(os.environ.get("N", "1000"))))
+    result = run(measure(int(os.environ.get("N", "1000"))))
     print_result({**result, "calibration_s": calibration_s(), **load_of_the_machine()})
 
 

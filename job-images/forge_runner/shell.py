@@ -90,6 +90,7 @@ class Shell:
             follows = await self._attempt(_Running(claim, self.teller.begin(claim), self._folder(claim)))
             if isinstance(follows, Ending):
                 return follows
+            await remove(self._folder(claim))  # the last attempt's goes with the pod
             owed = 0.0 if follows.likely else follows.pause
             await self._pause(follows.pause - owed)
         raise AssertionError("counting never ends")
@@ -109,16 +110,13 @@ class Shell:
             ended = Failure(FailureClass.DISRUPTION, STOPPED_WORDS)
         if isinstance(ended, Failure):
             return await self._failed(running, ended)
-        try:
-            return await self._save(running, ended)
-        finally:
-            await remove(running.folder)
+        return await self._save(running, ended)
 
     async def _save(self, running: "_Running", result: StoredResult) -> Ending | Again:
         running.log.add(f"saving {len(result.artifacts)} artefacts")
         self.teller.state(SAVING, max(self.teller.percent, SAVING_FROM))
         try:
-            log = self._log_file(running)
+            log = await self._log_file(running)
             saving = save_result(self._saver(), running.claim.attempt, result, log)
             await self._unless_stopped(saving, self.settings.farewell)
         except (Away, Stopped) as error:
@@ -137,9 +135,8 @@ class Shell:
         self.last_failure = failure = replace(failure, message=self.teller.clean(failure.message, MAX_MESSAGE))
         stage, attempt = self.teller.stage, running.claim.attempt
         running.log.add(f"attempt {attempt} failed ({failure.failure_class}): {failure.message}")
-        await remove(running.folder)  # first of all: it may have filled the volume that the log is about to need
         try:
-            saving = save_failure(self._saver(), attempt, failure, stage, self._log_file(running))
+            saving = save_failure(self._saver(), attempt, failure, stage, await self._log_file(running))
             await self._unless_stopped(saving, self.settings.farewell)
         except (Away, Refused, Unfit, OSError, Stopped) as error:
             self.teller.line(f"how attempt {attempt} ended could not be stored: {error or 'no time was left'}")
@@ -186,9 +183,13 @@ class Shell:
     def _folder(self, claim: Claim) -> Path:
         return self.settings.work_path / f"attempt-{claim.attempt}"
 
-    def _log_file(self, running: "_Running") -> Path:
+    async def _log_file(self, running: "_Running") -> Path:
         path = self.settings.work_path / f"attempt-{running.claim.attempt}.log"
-        path.write_bytes(running.log.text())
+        try:
+            path.write_bytes(running.log.text())
+        except OSError:  # the attempt may have filled the volume: what it left is worth less than its log
+            await remove(running.folder / "work")
+            path.write_bytes(running.log.text())
         return path
 
     def _spent(self, said: str) -> str:
