@@ -8,10 +8,12 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from forge_core.assignment import Assignment
 from forge_runner.report import Report
+
+if TYPE_CHECKING:  # pydantic is slow to import, and an analyser's process does not need it
+    from forge_core.assignment import Assignment
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Result:
 class Kind(Protocol):
     """One kind of work; `workdir` is empty and the kind's own."""
 
-    def __call__(self, assignment: Assignment, workdir: Path, report: Report) -> Result:
+    def __call__(self, assignment: "Assignment", workdir: Path, report: Report) -> Result:
         """Do the whole work of one attempt. Raises Permanent or Transient."""
         ...
 

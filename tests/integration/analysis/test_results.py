@@ -43,10 +43,11 @@ def test_a_result_says_how_good_where_and_what_first(shop: Analysed) -> None:
     assert {language["language"] for language in summary["languages"]} == {"Python", "JavaScript", "TOML", "Markdown"}
     assert summary["hotSpots"]["files"][0]["path"] == "src/app.py"
     assert summary["hotSpots"]["functions"][0]["function"] == "tangled"
-    first = summary["recommendations"][0]
-    assert first["severity"] in {"critical", "high"}
-    assert first["firstStep"]
-    assert first["pointsGained"] > 0
+    advised = summary["recommendations"]
+    assert "S602" in {each["rule"] for each in advised[:5]}
+    assert all(each["firstStep"] and each["effortMinutes"] > 0 for each in advised)
+    gains = [each["pointsPerHour"] for each in advised]
+    assert gains == sorted(gains, reverse=True)
     assert len(json.dumps(summary)) < MAX_SUMMARY_BYTES
 
 

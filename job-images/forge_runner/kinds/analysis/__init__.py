@@ -1,5 +1,17 @@
 """The analysis of a repository: what it is like to work on, where it is risky, and what to do first."""
 
-from forge_runner.kinds.analysis.analysis import analyse
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from forge_runner.kinds.analysis.analysis import analyse
 
 __all__ = ["analyse"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only when asked for: the worker process, which has this package too, starts in half the time without it.
+    if name != "analyse":
+        raise AttributeError(name)
+    from forge_runner.kinds.analysis.analysis import analyse  # noqa: PLC0415
+
+    return analyse

@@ -7,15 +7,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final
 
+from forge_runner.kinds.analysis.cpus import FILE_CPU_SECONDS, PATIENCE, READY
 from forge_runner.kinds.analysis.inventory import SourceFile
 from forge_runner.kinds.analysis.measures import Measured
 from forge_runner.kinds.analysis.notes import Note
+from forge_runner.report import Transient
 
-FILE_SECONDS: Final = 10.0
-"""What one file may take; a megabyte of code takes about one second."""
+START_SECONDS: Final = 120.0
 MAX_BROKEN: Final = 20
 """Files that may end a tool; when a repository has more of them, that tool is given up for the rest."""
 _PASSED: Final = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
@@ -33,7 +35,7 @@ def bare_environment() -> dict[str, str]:
 class Worker:
     """One worker process, started again when a file has ended it."""
 
-    def __init__(self, folder: Path, seconds: float = FILE_SECONDS) -> None:
+    def __init__(self, folder: Path, seconds: float = FILE_CPU_SECONDS * PATIENCE) -> None:
         self._folder = folder
         self._seconds = seconds
         self._child: subprocess.Popen[str] | None = None
@@ -52,10 +54,10 @@ class Worker:
         try:
             child.stdin.write(json.dumps(request) + "\n")
             child.stdin.flush()
-            answer = self._answers.get(timeout=self._seconds)
-        except (BrokenPipeError, queue.Empty):
-            answer = ""
-        if answer:
+        except BrokenPipeError:
+            self.close()
+            return _BROKEN
+        if answer := self._next_answer(self._seconds):
             return Measured.decode(json.loads(answer))
         self.close()
         return _BROKEN
@@ -66,6 +68,12 @@ class Worker:
             self._child.kill()
             with self._child:
                 self._child = None
+
+    def _next_answer(self, seconds: float) -> str:
+        try:
+            return self._answers.get(timeout=seconds)
+        except queue.Empty:
+            return ""
 
     def _started(self) -> subprocess.Popen[str]:
         if self._child is None:
@@ -81,6 +89,9 @@ class Worker:
                 errors="surrogateescape",
             )
             threading.Thread(target=_forward, args=(self._child.stdout, self._answers), daemon=True).start()
+            if self._next_answer(START_SECONDS).strip() != READY:
+                self.close()
+                raise Transient("The analyser could not be started; the machine may be short of memory.")
         return self._child
 
 
@@ -118,9 +129,7 @@ def measure_all(
         finally:
             worker.close()
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(workers) as pool:
+        for crew in [pool.submit(work) for _ in range(workers)]:
+            crew.result()
     return measured

@@ -8,10 +8,12 @@ import hashlib
 import json
 import os
 import re
+import resource
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,8 @@ from typing import IO, Any, Final
 
 from ruff import find_ruff_bin  # type: ignore[import-untyped]
 
-from forge_runner.kinds.analysis.crew import FILE_SECONDS, MAX_BROKEN, bare_environment
+from forge_runner.kinds.analysis.cpus import ADDRESS_SPACE, PATIENCE
+from forge_runner.kinds.analysis.crew import MAX_BROKEN, bare_environment
 from forge_runner.kinds.analysis.inventory import SourceFile
 from forge_runner.kinds.analysis.notes import Note, Notes
 from forge_runner.kinds.analysis.rules import IGNORE, SELECT
@@ -27,8 +30,9 @@ from forge_runner.report import Transient
 
 BATCH_FILES: Final = 64
 BATCH_BYTES: Final = 2 * 1024 * 1024
-BATCH_SECONDS: Final = 20.0
-"""A hundred times what a batch takes."""
+BATCH_CPU_SECONDS: Final = 8
+FILE_CPU_SECONDS: Final = 4
+"""A batch takes about 0.1 s; some nestings take a parser for ever."""
 MAX_OUTPUT: Final = 64 * 1024 * 1024
 MAX_ARGUMENTS: Final = 256 * 1024
 
@@ -65,7 +69,7 @@ def ruff_binary() -> str:
 
 def catalogue(folder: Path) -> list[dict[str, Any]]:
     """ruff's description of all its rules."""
-    text = _ruff(("rule", "--all", "--output-format", "json"), folder, BATCH_SECONDS)
+    text = _ruff(("rule", "--all", "--output-format", "json"), folder, BATCH_CPU_SECONDS)
     if text is None:
         raise Transient("The linter could not be started: it ended without an answer.")
     return list(json.loads(text))
@@ -106,7 +110,7 @@ class Linter:
 
     def batch(self, files: Sequence[SourceFile]) -> dict[str, list[Raw]]:
         """Lint these files together; when ruff fails on them, each alone."""
-        found = self._attempt(files, BATCH_SECONDS)
+        found = self._attempt(files, BATCH_CPU_SECONDS)
         if found is None:
             found = {path: raws for file in files for path, raws in self._alone(file).items()}
         for file in files:
@@ -114,15 +118,15 @@ class Linter:
         return found
 
     def _alone(self, file: SourceFile) -> dict[str, list[Raw]]:
-        found = self._attempt([file], FILE_SECONDS) if self._broken < MAX_BROKEN else None
+        found = self._attempt([file], FILE_CPU_SECONDS) if self._broken < MAX_BROKEN else None
         if found is None:
             self._broken += 1
             self._notes.add(Note.BROKE_TOOL, file.path)
         return found or {}
 
-    def _attempt(self, files: Sequence[SourceFile], seconds: float) -> dict[str, list[Raw]] | None:
+    def _attempt(self, files: Sequence[SourceFile], cpu_seconds: int) -> dict[str, list[Raw]] | None:
         named = {self._name(file): file for file in files}
-        output = _ruff((*_OPTIONS, "--", *named), self._folder, seconds)
+        output = _ruff((*_OPTIONS, "--", *named), self._folder, cpu_seconds)
         if output is None:
             return None
         found: dict[str, list[Raw]] = {}
@@ -162,7 +166,7 @@ def _raw(diagnostic: Mapping[str, Any]) -> Raw:
     )
 
 
-def _ruff(arguments: Sequence[str], folder: Path, seconds: float) -> str | None:
+def _ruff(arguments: Sequence[str], folder: Path, cpu_seconds: int) -> str | None:
     """What ruff prints, None when it crashed, took too long or printed too much."""
     try:
         child = subprocess.Popen(
@@ -176,7 +180,8 @@ def _ruff(arguments: Sequence[str], folder: Path, seconds: float) -> str | None:
     except OSError as error:
         raise Transient(f"The linter could not be started: {error.strerror}.") from None
     with child:
-        clock = threading.Timer(seconds, child.kill)
+        _limit(child.pid, cpu_seconds)
+        clock = threading.Timer(cpu_seconds * PATIENCE, child.kill)
         clock.start()
         try:
             output = _bounded(child.stdout)
@@ -185,6 +190,13 @@ def _ruff(arguments: Sequence[str], folder: Path, seconds: float) -> str | None:
         if output is None:
             child.kill()
     return output.decode(errors="replace") if output is not None and child.returncode == 0 else None
+
+
+def _limit(pid: int, cpu_seconds: int) -> None:
+    limits = ((resource.RLIMIT_CPU, cpu_seconds), (resource.RLIMIT_AS, ADDRESS_SPACE), (resource.RLIMIT_CORE, 0))
+    with suppress(ProcessLookupError):  # it has ended already
+        for kind, limit in limits:
+            resource.prlimit(pid, kind, (limit, limit))
 
 
 def _bounded(stream: IO[bytes] | None) -> bytes | None:

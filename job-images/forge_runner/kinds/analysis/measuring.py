@@ -50,7 +50,7 @@ def measure(file: Path, shown: str, language: Language | None, *, analysed: bool
 
 
 def _made_by_a_program(lines: list[str]) -> bool:
-    filled = [len(line) for line in lines if line.strip()]
+    filled = [len(text) for line in lines if (text := line.strip())]
     minified = len(filled) > 0 and sum(filled) / len(filled) > _MINIFIED_MEAN
     return minified or bool(_GENERATED.search("\n".join(lines[:_HEAD])))
 

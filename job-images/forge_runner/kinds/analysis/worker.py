@@ -6,26 +6,36 @@ space, so that a file which makes an analyser grow ends this process and not the
 
 import json
 import resource
+import signal
 import sys
 from pathlib import Path
-from typing import Final
 
+from forge_runner.kinds.analysis import offline  # noqa: F401 - first: it takes effect on what follows
+from forge_runner.kinds.analysis.cpus import ADDRESS_SPACE, FILE_CPU_SECONDS, READY
 from forge_runner.kinds.analysis.languages import language_of
+from forge_runner.kinds.analysis.leaks import secret_kinds
 from forge_runner.kinds.analysis.measures import Measured
 from forge_runner.kinds.analysis.measuring import measure
 from forge_runner.kinds.analysis.notes import Note
-
-ADDRESS_SPACE: Final = 2 * 1024**3
 
 
 def main() -> None:
     """Answer until standard input ends."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    secret_kinds()  # loads the detectors: a process that can't is known before the first file
+    _say(READY)
     for line in sys.stdin:
-        request = json.loads(line)
-        sys.stdout.write(json.dumps(_answer(request).encode()) + "\n")
-        sys.stdout.flush()
+        signal.setitimer(signal.ITIMER_PROF, FILE_CPU_SECONDS)  # ends this process, whatever it is in the midst of
+        answer = json.dumps(_answer(json.loads(line)).encode())
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        _say(answer)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _answer(request: dict[str, str | bool]) -> Measured:
