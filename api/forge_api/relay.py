@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from forge_api.background import repeating
+from forge_api.background import ended, repeating
 from forge_api.metrics import Metrics
 from forge_core.history.queries import State
 from forge_core.logs import get_logger
@@ -183,6 +183,7 @@ class Relay:
         self._most = most
         self._tenants: dict[str, _Tenant] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._places: dict[str, int] = {}
         self._closing = ""
 
@@ -194,8 +195,8 @@ class Relay:
                 yield
             finally:
                 self.close("the API is shutting down")
-                for reader in self._readers.values():
-                    reader.cancel()
+                await ended(*self._readers.values())
+                await asyncio.gather(*self._ending)
 
     def close(self, reason: str) -> None:
         """Close every listener, and those that come from now on."""
@@ -246,7 +247,9 @@ class Relay:
         reader.listeners.discard(listener)
         if not reader.listeners:
             del self._tenants[tenant]
-            self._readers.pop(tenant).cancel()
+            ending = asyncio.create_task(ended(self._readers.pop(tenant)))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     async def look(self) -> None:
         """Tell listeners whose row has changed. Raises HistoryUnavailable."""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query, WebSocket, WebSocketDisco
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 
+from forge_api.background import ended
 from forge_api.deps import SUBPROTOCOL, Calling, Held, Named, admit, find, services_of, socket_token
 from forge_api.following import Following, Told, resume_token
 from forge_api.problems import Problem, answer, responses, unavailable
@@ -84,9 +85,7 @@ async def _serve(socket: WebSocket, following: Following, token: str) -> None:
         if telling.done():
             telling.result()
     finally:
-        for task in (telling, listening):
-            task.cancel()
-        await asyncio.gather(telling, listening, return_exceptions=True)
+        await ended(telling, listening)
 
 
 async def _tell(socket: WebSocket, following: Following, token: str) -> None:
