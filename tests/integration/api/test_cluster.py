@@ -1,6 +1,10 @@
 """The API against the real API server: submission and its refusals, tenants, and the chain from a pod's own token."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +25,7 @@ from forge_core.names import (
 )
 from tests.builders.api import Api, Signer, make_settings, owned, running_api
 from tests.conftest import Kubectl
+from tests.services.ports import free_port
 from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cluster]
@@ -198,3 +203,38 @@ async def test_a_tenant_is_a_label_on_a_namespace(api: Api, place: Place) -> Non
     async with api.client(place.tenant) as client, api.client(f"{place.tenant}x") as stranger:
         assert (await client.get("/analyses")).status_code == 200
         assert (await stranger.get("/analyses")).status_code == 403
+
+
+def test_the_program_serves_until_sigterm_and_then_ends_well(
+    tmp_path: Path, signer: Signer, history_url: str, redis_url: str, kubeconfig: Path
+) -> None:
+    settings = make_settings(tmp_path, signer, history_url, redis_url)
+    public, internal = free_port(), free_port()
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig),
+        "FORGE_DATABASE_URL": history_url,
+        "FORGE_REDIS_URL": redis_url,
+        "FORGE_JWT_KEYS": settings.jwt_keys,
+        "FORGE_HOST": "127.0.0.1",
+        "FORGE_PUBLIC_PORT": str(public),
+        "FORGE_INTERNAL_PORT": str(internal),
+        "FORGE_DRAIN_SECONDS": "0",
+    }
+    with (tmp_path / "log").open("wb") as log:
+        program = subprocess.Popen([sys.executable, "-m", "forge_api"], env=environment, stderr=log)
+    try:
+        addresses = [f"http://127.0.0.1:{port}/readyz" for port in (public, internal)]
+        wait_until(lambda: all(_ready(address) for address in addresses), what="both ports are ready")
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(40) == 0, (tmp_path / "log").read_text()
+    finally:
+        program.kill()
+        program.wait(10)
+
+
+def _ready(url: str) -> bool:
+    try:
+        return httpx2.get(url, verify=False).status_code == 200
+    except httpx2.TransportError:
+        return False
