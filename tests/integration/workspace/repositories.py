@@ -41,7 +41,17 @@ def a_repository(root: Path, name: str, files: Mapping[bytes, Content] | Iterabl
     bare = an_empty_repository(root, name)
     entries = files.items() if isinstance(files, Mapping) else files
     with subprocess.Popen(
-        ["git", "-C", str(bare), "-c", "core.bigFileThreshold=1m", "fast-import", "--quiet"],
+        [
+            "git",
+            "-C",
+            str(bare),
+            "-c",
+            "core.bigFileThreshold=1m",
+            "-c",
+            "core.compression=1",
+            "fast-import",
+            "--quiet",
+        ],
         env=_ENVIRONMENT,
         stdin=subprocess.PIPE,
     ) as child:
@@ -60,6 +70,7 @@ def an_empty_repository(root: Path, name: str) -> Path:
     bare.mkdir(parents=True)
     git(bare, "init", "--quiet", "--bare", "--initial-branch=main")
     git(bare, "config", "uploadpack.allowAnySHA1InWant", "true")
+    git(bare, "config", "core.compression", "1")
     return bare
 
 
