@@ -77,6 +77,7 @@ def host_operator(kubectl: Kubectl, folder: Path) -> Iterator[HostOperator]:
         environment["KUBECONFIG"] = str(_kubeconfig(kubectl, folder, proxy.port))
         environment["FORGE_DATABASE_URL"] = _at(environment["FORGE_DATABASE_URL"], wire.port)
         environment["FORGE_REDIS_URL"] = _at(environment["FORGE_REDIS_URL"], redis)
+        environment["FORGE_API_URL"] = stack.enter_context(_api_for_both(kubectl))
         environment["FORGE_PORT"] = str(free_port())
         stack.enter_context(_cluster_operator_away(kubectl))
         operator = HostOperator(environment, proxy, wire, folder / "operator.log")
@@ -138,6 +139,24 @@ def _forward(kubectl: Kubectl, service: str, port: int) -> Iterator[int]:
             yield local
         finally:
             process.terminate()
+
+
+@contextmanager
+def _api_for_both(kubectl: Kubectl) -> Iterator[str]:
+    """The API's internal port under an address that this machine and the pods can reach: a port of the nodes."""
+    name = "e2e-api-internal"
+    selector = kubectl.get("-n", RELEASE_NAMESPACE, "service", "forge-api-internal")["spec"]["selector"]
+    port = {"port": 8081, "targetPort": 8081}
+    metadata = {"name": name, "namespace": RELEASE_NAMESPACE}
+    spec = {"type": "NodePort", "selector": selector, "ports": [port]}
+    kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    try:
+        node = kubectl.get("nodes")["items"][0]
+        address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
+        service = kubectl.get("-n", RELEASE_NAMESPACE, "service", name)
+        yield f"http://{address}:{service['spec']['ports'][0]['nodePort']}"
+    finally:
+        kubectl.run("-n", RELEASE_NAMESPACE, "delete", "service", name)
 
 
 @contextmanager

@@ -103,7 +103,9 @@ class KillingProxy:
         headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}
         limit = aiohttp.ClientTimeout(total=None, sock_connect=10)
         url = self._upstream + request.path_qs
-        async with self._session.request(write.method, url, data=write.body, headers=headers, timeout=limit) as answer:
+        async with self._session.request(
+            write.method, url, data=write.body or None, headers=headers, timeout=limit
+        ) as answer:
             if write.method != "GET":
                 self.writes.append(write)
             if trap and trap.moment is Moment.AFTER_SENT:

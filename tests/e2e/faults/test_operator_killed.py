@@ -106,10 +106,10 @@ def test_a_job_completes_once_whatever_the_operator_was_writing(
 
 @pytest.mark.parametrize("moment", list(Moment))
 def test_a_job_is_cancelled_once_whatever_the_operator_was_writing(
-    operator: HostOperator, jobs: Jobs, slow_queue: str, small_repository: str, moment: Moment
+    operator: HostOperator, jobs: Jobs, long_repository: str, moment: Moment
 ) -> None:
     forge = jobs.forge
-    name = jobs.submit(small_repository, slow_queue)
+    name = jobs.submit(long_repository, jobs.sized_queue("100m", "512Mi"))
     try:
         operator.start()
         forge.running_pod(name)
