@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,8 @@ PUBLIC_BYTES: Final = 64 * 1024
 OUTCOME_BYTES: Final = MAX_SUMMARY_BYTES + 64 * 1024
 HEADER_BYTES: Final = 16 * 1024
 """Of all headers of a request together."""
+DRAIN_BYTES: Final = 2 * 1024 * 1024
+DRAIN_SECONDS: Final = 2
 SOCKET_BYTES: Final = 1024
 """Of one websocket frame: clients have nothing to say."""
 
@@ -55,11 +58,26 @@ class BodyLimits:
             await answer(long)(scope, receive, send)
             return
         limit = self._limit_of(scope["path"])
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"0")
         if not declared.isdigit() or int(declared[:20]) > limit.size:
+            if b"expect" not in headers:
+                await _drained(receive)
             await answer(_too_large(limit))(scope, receive, send)
             return
         await self._app(scope, _bounded(receive, limit), send)
+
+
+async def _drained(receive: Receive) -> None:
+    """Drop a little of what is on its way: a client that is still sending when the line closes never sees the 413."""
+    dropped = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while dropped < DRAIN_BYTES:
+                message = await receive()
+                dropped += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 def _too_large(limit: Limit) -> Problem:

@@ -115,6 +115,11 @@ class Cancelled(_View):
     status: Annotated[Status, Field(examples=["cancelled"])]
 
 
+def _brief(summary: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What an overview shows, the same in a listing and alone."""
+    return {"score": summary["score"]} if summary and summary.get("score") is not None else None
+
+
 class Analysis(_View):
     """One job."""
 
@@ -128,7 +133,7 @@ class Analysis(_View):
     stage: Annotated[str, Field(examples=["analysing"])]
     attempts: Annotated[int, Field(description="Attempts begun so far.", examples=[1])]
     message: Annotated[str, Field(description="Why it waits or why it failed.", examples=[""])]
-    summary: Annotated[dict[str, Any] | None, Field(description="Of a completed job's result.")] = None
+    summary: Annotated[dict[str, Any] | None, Field(description="The score; the whole is in the results.")] = None
     namespace: Annotated[str, Field(description="Where kubectl finds it.", examples=["tenant-demo"])]
     name: Annotated[str, Field(description="As kubectl knows it.", examples=[_ID])]
     created_at: datetime
@@ -141,7 +146,7 @@ class Analysis(_View):
         return cls(
             **{name: getattr(job, name) for name in _SAME},
             status=Status(job.phase.value.lower()),
-            summary=job.summary if job.phase == Phase.COMPLETED else None,
+            summary=_brief(job.summary) if job.phase == Phase.COMPLETED else None,
             progress=100 if job.phase == Phase.COMPLETED else job.progress,
         )
 

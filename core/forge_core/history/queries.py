@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import DateTime, Select, Uuid, literal, select, text, tuple_
+from sqlalchemy import DateTime, Select, Uuid, case, func, literal, select, text, tuple_
 
 from forge_core.history.database import History
 from forge_core.history.models import ArtifactRow, AttemptRow, JobRow, RepositoryRow
@@ -93,6 +93,11 @@ _COLUMNS: Final = (
     JobRow.resource_uid.label("uid"),
     *(getattr(JobRow, name) for name in Job.__dataclass_fields__ if name not in {"id", "uid"}),
 )
+_SCORE: Final = case(
+    (JobRow.summary.is_not(None), func.jsonb_build_object("score", JobRow.summary["score"])), else_=None
+).label("summary")
+_LISTED: Final = tuple(_SCORE if column is JobRow.summary else column for column in _COLUMNS)
+"""A summary may take 256 KiB: a page of them is no page."""
 _FILE: Final = (
     ArtifactRow.attempt,
     ArtifactRow.name,
@@ -119,8 +124,11 @@ class Queries:
     async def page(
         self, tenant: str, wanted: Wanted, after: Place | None, limit: int
     ) -> tuple[list[Job], Place | None]:
-        """At most `limit` jobs, newest first, and where the next page begins (None: this was the last)."""
-        asked = _filtered(select(*_COLUMNS).where(JobRow.tenant == tenant), wanted)
+        """At most `limit` jobs, newest first, and where the next page begins (None: this was the last).
+
+        Of their summaries only the member `score` is read.
+        """
+        asked = _filtered(select(*_LISTED).where(JobRow.tenant == tenant), wanted)
         asked = newest_first(asked, JobRow, after).limit(limit + 1)
         async with self._history.begin() as connection:
             jobs = [_job(row) for row in (await connection.execute(asked)).mappings()]

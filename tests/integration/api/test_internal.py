@@ -22,6 +22,7 @@ from tests.services.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 VERSIONS = itertools.count()
+SUMMARY = {"score": {"grade": "B"}, "recommendations": [{"do": "this"}]}
 SARIF = b'{"version": "2.1.0", "runs": []}'
 
 
@@ -76,7 +77,7 @@ async def test_an_attempt_is_claimed_filled_committed_and_shown_once_the_job_is_
     assert (await claim(api, pod)).json() == {"attempt": 1, "attempts": 3}
     assert (await upload(api, pod, 1, "report.sarif", SARIF)).status_code == 204
     assert (await upload(api, pod, 1, "log", b"cloning\n", **{"Content-Type": "text/plain"})).status_code == 204
-    outcome = {"summary": {"grade": "B"}, "artifacts": [reference("report.sarif", SARIF)]}
+    outcome = {"summary": SUMMARY, "artifacts": [reference("report.sarif", SARIF)]}
     assert (await commit(api, pod, 1, **outcome)).status_code == 204
     path = f"/analyses/{job['metadata']['uid']}"
     async with api.client() as client:
@@ -84,7 +85,7 @@ async def test_an_attempt_is_claimed_filled_committed_and_shown_once_the_job_is_
         assert (provisional.status_code, provisional.json()["code"]) == (409, "not-completed")
         await api.services.records.write([recorded(job, Phase.COMPLETED)])
         results = (await client.get(f"{path}/results")).json()
-        assert (results["summary"], results["attempt"]) == ({"grade": "B"}, 1)
+        assert (results["summary"], results["attempt"]) == (SUMMARY, 1)
         assert [item["name"] for item in results["artifacts"]] == ["log", "report.sarif"]
         for encoding in ("gzip", "identity"):
             sarif = await client.get(f"{path}/sarif", headers={"Accept-Encoding": encoding})
@@ -93,7 +94,8 @@ async def test_an_attempt_is_claimed_filled_committed_and_shown_once_the_job_is_
             assert sarif.headers["content-type"] == "application/sarif+json"
         assert (await client.get(f"{path}/logs")).text == "cloning\n"
         assert (await client.get(results["artifacts"][1]["url"])).content == SARIF
-        assert (await client.get(path)).json()["summary"] == {"grade": "B"}
+        (listed,) = (await client.get("/analyses")).json()["items"]
+        assert listed["summary"] == (await client.get(path)).json()["summary"] == {"score": SUMMARY["score"]}
 
 
 async def test_each_call_may_be_repeated(api: Api, cluster: MemoryCluster) -> None:
