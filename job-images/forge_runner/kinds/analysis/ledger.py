@@ -1,7 +1,7 @@
 """Keeps account of findings: exact totals of everything, and a bounded list of the gravest."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -73,3 +73,9 @@ class Ledger:
         if len(chosen) > MAX_KEPT:
             chosen = sorted(chosen, key=lambda each: (each.suppressed, -each.severity, each.order))[:MAX_KEPT]
         return tuple(sorted(chosen, key=lambda each: each.order))
+
+
+def graver_half(findings: Sequence[Finding]) -> list[Finding]:
+    """The graver half of a list that is too long for where it goes, in order of place."""
+    gravest = sorted(findings, key=lambda each: (each.suppressed, -each.severity, each.order))[: len(findings) // 2]
+    return sorted(gravest, key=lambda each: each.order)

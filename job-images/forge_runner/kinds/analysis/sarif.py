@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, quote_from_bytes
 
+from forge_core.attempts import MAX_ARTIFACT_BYTES
 from forge_runner.kinds.analysis.findings import Dimension, Finding, Severity
+from forge_runner.kinds.analysis.ledger import graver_half
 from forge_runner.kinds.analysis.rules import Rule
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -37,10 +39,15 @@ def encode(findings: Sequence[Finding], rules: Mapping[str, Rule], paths: Mappin
     kept = list(findings)
     while True:
         body = json.dumps(_document(kept, rules, paths, version), separators=(",", ":"), sort_keys=True).encode()
-        if len(body) < MAX_ZIPPED or len(gzip.compress(body, 6, mtime=0)) < MAX_ZIPPED or not kept:
+        if not kept or _fits(body):
             return body
-        gravest = sorted(kept, key=lambda each: (each.suppressed, -each.severity, each.order))[: len(kept) // 2]
-        kept = sorted(gravest, key=lambda each: each.order)
+        kept = graver_half(kept)
+
+
+def _fits(body: bytes) -> bool:
+    if len(body) > MAX_ARTIFACT_BYTES:
+        return False
+    return len(body) < MAX_ZIPPED or len(gzip.compress(body, 6, mtime=0)) < MAX_ZIPPED
 
 
 def _document(

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from forge_core.attempts import MAX_SUMMARY_BYTES
+from forge_core.attempts import MAX_ARTIFACT_BYTES, MAX_SUMMARY_BYTES
 from forge_runner.kinds.analysis.findings import Dimension, Finding, Severity
 from forge_runner.kinds.analysis.hotspots import hot_files, hot_functions
 from forge_runner.kinds.analysis.inventory import SourceFile
 from forge_runner.kinds.analysis.languages import Nature
-from forge_runner.kinds.analysis.ledger import Ledger
+from forge_runner.kinds.analysis.ledger import Ledger, graver_half
 from forge_runner.kinds.analysis.lines import Lines
 from forge_runner.kinds.analysis.measures import Measured
 from forge_runner.kinds.analysis.notes import Note, Notes
@@ -142,10 +142,18 @@ def _half(listed: list[Any]) -> list[Any]:
 
 
 def report(document: Mapping[str, Any], findings: Iterable[Finding], rules: Mapping[str, Rule]) -> bytes:
-    """`report.json`: the summary, and all listed findings with their rules."""
+    """`report.json`: the summary, and all listed findings with their rules; fewer when it would be refused."""
     listed = list(findings)
+    while True:
+        body = json.dumps(_report(document, listed, rules), separators=(",", ":"), ensure_ascii=True).encode()
+        if len(body) <= MAX_ARTIFACT_BYTES or not listed:
+            return body
+        listed = graver_half(listed)
+
+
+def _report(document: Mapping[str, Any], listed: Sequence[Finding], rules: Mapping[str, Rule]) -> dict[str, Any]:
     used = {finding.rule: rules[finding.rule] for finding in listed}
-    body = {
+    return {
         **document,
         "rules": {
             code: {"name": rule.name, "summary": rule.summary, "helpUri": rule.help_uri, "minutes": rule.minutes}
@@ -153,7 +161,6 @@ def report(document: Mapping[str, Any], findings: Iterable[Finding], rules: Mapp
         },
         "results": [_listed(finding, used[finding.rule]) for finding in listed],
     }
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 def _listed(finding: Finding, rule: Rule) -> dict[str, Any]:
