@@ -43,13 +43,13 @@ check: python ## format, lint, types, imports, chart: under a minute
 	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
 
 unit: python ## unit and property tests
-	$(BIN)/pytest -q tests/unit
+	$(BIN)/pytest -q tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: python packages ## tests against a real PostgreSQL and a real Redis
-	$(BIN)/pytest -q tests/integration
+integration: install python packages ## tests against a real PostgreSQL, Redis, git and Kubernetes API
+	$(BIN)/pytest -q --durations=10 tests/integration
 
 e2e: install python ## tests on the cluster, where Forge Jobs is installed
-	$(BIN)/pytest -q tests/e2e
+	$(BIN)/pytest -q --durations=10 tests/e2e
 
 format: python ## format the sources, and mend what ruff can mend safely
 	$(BIN)/ruff format
@@ -91,7 +91,7 @@ imports:
 chart:
 	@local-cluster/tools.sh helm
 	helm lint --quiet helm/forge-jobs
-	@if [ -d tests/unit/chart ]; then $(BIN)/pytest -q tests/unit/chart; fi
+	$(BIN)/pytest -q tests/unit/chart
 
 scripts:
 	@if command -v shellcheck >/dev/null; then shellcheck -x local-cluster/*.sh local-cluster/bare-machine/*.sh .ci/run; \

@@ -57,6 +57,11 @@ class Forge:
         job = self.job(name) or {}
         return str(job.get("status", {}).get("phase", ""))
 
+    def progress(self, name: str) -> int:
+        """Its percentage, 0 before the first one."""
+        job = self.job(name) or {}
+        return int(job.get("status", {}).get("progress", 0))
+
     def wait_for(self, name: str, *phases: Phase, seconds: float = JOB_SECONDS) -> dict[str, Any]:
         """The AnalysisJob once its phase is one of `phases`; fails at once when another terminal one is reached."""
 

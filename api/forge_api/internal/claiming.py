@@ -30,8 +30,8 @@ async def claim(services: Services, runner: Runner, number_in_pod: int) -> Claim
             drawn = await services.attempts.claim(draw, datetime.now(UTC))
     if isinstance(drawn, Exhausted):
         services.metrics.claims.labels(EXHAUSTED).inc()
-        spent = "The one attempt is" if runner.budget == 1 else f"All {runner.budget} attempts are"
-        raise Problem(409, f"{spent} spent; the last one ended so: {drawn.last_message}", code=EXHAUSTED)
+        # Only the last error: it becomes the runner's last words, and the operator says the rest around it.
+        raise Problem(409, drawn.last_message, code=EXHAUSTED)
     services.metrics.claims.labels("claimed").inc()
     return Claim(attempt=drawn, attempts=runner.budget)
 

@@ -156,3 +156,13 @@ Call with dict "namespace" NS "name" SECRET "key" KEY.
   {{- end }}
 {{- end -}}
 {{- end -}}
+
+{{/* On which nodes a part's pods may run: its values nodeSelector and tolerations. */}}
+{{- define "forge.placing" -}}
+{{- with .nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -76,6 +76,6 @@ def checked(host: str, port: int, resolver: Resolve = resolve) -> tuple[str, ...
         if not is_public(address):
             raise Permanent(
                 f"The repository's host {host} leads to {address}, which is not a public address; "
-                "use a public host, or have the operator's chart allow this one (runner.allowedHosts)."
+                "use a public host, or have an administrator allow this one (the chart's value allowedHosts)."
             )
     return addresses

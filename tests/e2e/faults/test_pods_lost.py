@@ -34,8 +34,7 @@ def test_an_evicted_pod_is_replaced_and_not_charged(forge: Forge, jobs: Jobs, lo
     }
     path = f"/api/v1/namespaces/{TENANT_NAMESPACE}/pods/{pod['name']}/eviction"
     forge.kubectl.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
-    job = forge.wait_for(name, Phase.COMPLETED, seconds=180)
-    assert job["status"]["attempts"] == 1
+    forge.wait_for(name, Phase.COMPLETED, seconds=180)
     assert forge.sql(f"select number, refunded from attempts where job_uid = '{uid}' order by number") == [
         ["1", "t"],
         ["2", "f"],

@@ -19,7 +19,7 @@ def test_redis_emptied_in_mid_run_loses_nothing(
 ) -> None:
     name = jobs.submit(long_repository, slow_queue)
     forge.running_pod(name)
-    wait_until(lambda: (forge.job(name) or {})["status"].get("progress", 0) >= 15, what="it is in the middle")
+    wait_until(lambda: forge.progress(name) >= 15, what="it is in the middle")
     forge.kubectl.run("-n", RELEASE_NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/component=redis")
     forge.kubectl.run("-n", RELEASE_NAMESPACE, "rollout", "status", "deployment/forge-redis", "--timeout=60s")
     job = forge.wait_for(name, Phase.COMPLETED, seconds=180)
@@ -50,7 +50,7 @@ def test_a_result_waits_for_postgresql_that_is_away_for_a_minute(
 ) -> None:
     name = jobs.submit(long_repository, slow_queue)
     forge.running_pod(name)
-    wait_until(lambda: (forge.job(name) or {})["status"].get("progress", 0) >= 15, what="it is in the middle")
+    wait_until(lambda: forge.progress(name) >= 15, what="it is in the middle")
     database_away()
     with forge.api() as api:
         wait_until(lambda: api.get("/analyses").status_code == 503, what="the API says that PostgreSQL is away")
