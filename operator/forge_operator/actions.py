@@ -137,7 +137,7 @@ class DeletePod:
 class Refund:
     """Record that a disruption ended a pod, so that its attempts aren't charged.
 
-    Call `picture.refund_recorded(pod_uid)` once it is stored; repeating it is harmless.
+    Call `picture.pods.refund_recorded(pod_uid)` once it is stored; repeating it is harmless.
     """
 
     job_uid: str

@@ -60,7 +60,7 @@ def _starting(picture: Picture, now: datetime, rounds: list[Admission]) -> Itera
 
 
 def _refunds(picture: Picture, now: datetime) -> Iterator[Refund]:
-    for pod in picture.unrefunded.values():
+    for pod in picture.pods.unrefunded.values():
         owner = picture.owner_of(pod)
         if owner is not None:
             yield Refund(owner.owner_uid, pod.uid, pod.disruption, pod.ended_at or pod.deleted_at or now)

@@ -18,7 +18,7 @@ NODE_LOST: Final = "NodeLost"
 
 def lost_pods(picture: Picture, now: datetime) -> Iterator[FailPod | DeletePod]:
     """What to do about pods on lost nodes. A deletionTimestamp is the end of the grace period."""
-    for pod in picture.ending_pods.values():
+    for pod in picture.pods.ending.values():
         if pod.deleted_at is None or now < pod.deleted_at + PATIENCE or picture.owner_of(pod) is None:
             continue
         node = picture.nodes.get(pod.node)

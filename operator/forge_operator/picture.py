@@ -24,13 +24,12 @@ from forge_operator.digests import (
     QueueDigest,
 )
 from forge_operator.placing import Owner, Place, Places, State, state_of, turn_of
+from forge_operator.pods import Pods
 from forge_operator.reading import part, text, whole
 
 REQUIRED: Final = frozenset(kind for kind in Kind if kind is not Kind.EVENT)
 """Nothing is decided before a first complete list of each of these."""
 TOMBSTONES: Final = 20_000
-GONE_PODS: Final = 20
-"""Ended pods remembered for one Job after their deletion."""
 FIRST_REFUSAL_SECONDS: Final = 2.0
 LONGEST_REFUSAL_SECONDS: Final = 60.0
 
@@ -104,17 +103,13 @@ class Picture:
         self.reports: dict[str, Report] = {}
         self.noticed_at: dict[str, datetime] = {}
         self.notices: deque[datetime] = deque(maxlen=1000)
-        self.ending_pods: dict[str, PodDigest] = {}
-        self.unrefunded: dict[str, PodDigest] = {}
+        self.pods = Pods()
         self.pod_refusals: dict[str, EventDigest] = {}
         self._held: dict[Kind, dict[str, AnyDigest]] = {kind: {} for kind in Kind}
         self._tombstones: dict[str, int] = {}
         self._complete: set[Kind] = set()
-        self._pods: dict[Owner, dict[str, PodDigest]] = defaultdict(dict)
-        self._gone_pods: dict[Owner, dict[str, PodDigest]] = defaultdict(dict)
         self._owner_of_job: dict[str, Owner] = {}
         self._starts: dict[str, Starts] = {}
-        self._refunded: set[str] = set()
         self._held_in: dict[str, int] = defaultdict(int)
 
     # --- what was seen -------------------------------------------------------------------------------------------
@@ -185,11 +180,6 @@ class Picture:
         self.noticed_at[uid] = now
         self.notices.append(now)
 
-    def refund_recorded(self, pod_uid: str) -> None:
-        """The history holds the refund of this pod."""
-        self.unrefunded.pop(pod_uid, None)
-        self._refunded.add(pod_uid)
-
     # --- what else is known --------------------------------------------------------------------------------------
 
     def dependency(self, name: str, error: str) -> bool:
@@ -222,13 +212,12 @@ class Picture:
 
     def pods_of(self, job: JobDigest) -> Collection[PodDigest]:
         """The pods of a Job that are there."""
-        return self._pods.get((job.namespace, job.uid), _NOBODY).values()
+        return self.pods.of((job.namespace, job.uid))
 
     def all_pods_of(self, job: JobDigest) -> list[PodDigest]:
         """The pods of a Job, also those that were deleted while we looked, oldest first."""
-        key = (job.namespace, job.uid)
-        pods = {**self._gone_pods.get(key, _NOBODY), **self._pods.get(key, _NOBODY)}
-        return sorted(pods.values(), key=lambda pod: (pod.created or self.began, pod.name))
+        pods = self.pods.ever_of((job.namespace, job.uid))
+        return sorted(pods, key=lambda pod: (pod.created or self.began, pod.name))
 
     def owner_of(self, pod: PodDigest) -> JobDigest | None:
         """The Job of ours that owns a pod: the UID of the Job and the namespace must fit."""
@@ -309,28 +298,14 @@ class Picture:
                 self.jobs.pop(owner, None)
             self._owner_of_job.pop(job.uid, None)
             self.pod_refusals.pop(job.uid, None)
-            gone = self._gone_pods.pop((job.namespace, job.uid), {})
-            for uid in [*gone, *self._pods.get((job.namespace, job.uid), ())]:
-                self.unrefunded.pop(uid, None)
+            self.pods.forget((job.namespace, job.uid))
         self._place(owner)
 
     def _index_pod(self, pod: PodDigest, there: bool) -> None:
-        key = (pod.namespace, pod.job_uid)
         if there:
-            self._pods[key][pod.uid] = pod
-            if pod.disruption and pod.phase != "Succeeded" and pod.uid not in self._refunded:
-                self.unrefunded[pod.uid] = pod
+            self.pods.put(pod)
         else:
-            self._pods[key].pop(pod.uid, None)
-            if not self._pods[key]:
-                del self._pods[key]
-            self._refunded.discard(pod.uid)
-            if self.owner_of(pod) is not None and len(self._gone_pods[key]) < GONE_PODS:
-                self._gone_pods[key][pod.uid] = pod
-        if there and pod.deleted_at is not None:
-            self.ending_pods[pod.uid] = pod
-        else:
-            self.ending_pods.pop(pod.uid, None)
+            self.pods.remove(pod, ours=self.owner_of(pod) is not None)
         owner = self._owner_of_job.get(pod.job_uid)
         if owner is not None:
             self._place(owner)
@@ -381,9 +356,6 @@ class Picture:
         found = self.queues.get(queue)
         default = found.spec.default_priority if found and found.spec else 5
         self.places.put(owner, Place(state, queue, turn_of(job, default)))
-
-
-_NOBODY: Final[dict[str, PodDigest]] = {}
 
 
 def _by_name(index: dict[str, _D], digest: _D, there: bool) -> None:

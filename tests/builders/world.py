@@ -130,7 +130,7 @@ class World:
                 self.remove(Kind.POD, action.uid)
             case Refund():
                 self.refunds.add(action.pod_uid)
-                self.picture.refund_recorded(action.pod_uid)
+                self.picture.pods.refund_recorded(action.pod_uid)
 
     def _if_there(self, kind: Kind, uid: str, change: Callable[[Raw], None]) -> None:
         if (kind, uid) in self.stored:

@@ -122,4 +122,4 @@ class Writes:
 
     async def _refund(self, action: Refund) -> None:
         await self._records.refund([RefundRecord(UUID(action.pod_uid), UUID(action.job_uid), action.reason)])
-        self._sink.picture.refund_recorded(action.pod_uid)
+        self._sink.picture.pods.refund_recorded(action.pod_uid)

@@ -68,6 +68,7 @@ def test_postgresql_away_starts_nothing_new_and_loses_no_end(
     operator.start()
     kubectl.apply(analysis_job(tenant_namespace, "ends", queue))
     wait_until(reaches(kubectl, tenant_namespace, "ends", "Running"), 60, "the job runs")
+    wait_until(lambda: rows(history_url)["ends"][0] == "Running", what="the history knows it")
     postgresql.cut()
     wait_until(lambda: operator.health().get("history") is False, what="the outage is known")
     end_runner(kubectl, tenant_namespace, "ends")

@@ -368,7 +368,7 @@ def test_a_disrupted_pod_is_refunded_until_that_is_recorded() -> None:
     assert refund in decide(picture, NOW)
     picture.observe(Kind.POD, "DELETED", {**pod, "metadata": {**pod["metadata"], "resourceVersion": "99"}})
     assert refund in decide(picture, NOW), "a pod that is gone is refunded too"
-    picture.refund_recorded(uid)
+    picture.pods.refund_recorded(uid)
     assert refund not in decide(picture, NOW)
 
 
