@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-e2e run-faults kwok \
   bench-latency bench-analysis bench-throughput format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -37,7 +37,9 @@ token: ## print a token for the local cluster's API: make token TENANT=demo USER
 demo: install python ## analyse a real repository and watch it: make demo [REPO=url-or-folder]
 	@local-cluster/demo.sh "$(REPO)"
 
-test: check unit integration e2e ## everything, from a clean clone on
+test: check unit install packages ## everything, from a clean clone on
+	@$(MAKE) --no-print-directory -j2 --output-sync=target run-integration run-e2e
+	@$(MAKE) --no-print-directory run-faults
 
 check: python ## format, lint, types, imports, chart: under a minute
 	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
@@ -45,11 +47,18 @@ check: python ## format, lint, types, imports, chart: under a minute
 unit: python ## unit and property tests
 	$(BIN)/pytest -q tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: install python packages ## tests against a real PostgreSQL, Redis, git and Kubernetes API
-	$(BIN)/pytest -q --durations=10 tests/integration
+integration: install python packages run-integration ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
-e2e: install python ## tests on the cluster, where Forge Jobs is installed
-	$(BIN)/pytest -q --durations=10 tests/e2e
+e2e: install python run-e2e run-faults ## tests on the cluster, where Forge Jobs is installed
+
+run-integration:
+	$(BIN)/pytest -q --durations=5 tests/integration
+
+run-e2e:
+	$(BIN)/pytest -q --durations=5 -m "not faults" tests/e2e
+
+run-faults:   # alone: these take away what the others stand on
+	$(BIN)/pytest -q --durations=5 -m faults tests/e2e
 
 format: python ## format the sources, and mend what ruff can mend safely
 	$(BIN)/ruff format
