@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-e2e run-faults kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-e2e run-faults kwok \
   bench-latency bench-analysis bench-throughput format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -38,7 +38,7 @@ demo: install python ## analyse a real repository and watch it: make demo [REPO=
 	@local-cluster/demo.sh "$(REPO)"
 
 test: check unit install packages ## everything, from a clean clone on
-	@$(MAKE) --no-print-directory -j2 --output-sync=target run-integration run-e2e
+	@$(MAKE) --no-print-directory -j3 --output-sync=target run-integration run-operator run-e2e
 	@$(MAKE) --no-print-directory run-faults
 
 check: python ## format, lint, types, imports, chart: under a minute
@@ -47,12 +47,15 @@ check: python ## format, lint, types, imports, chart: under a minute
 unit: python ## unit and property tests
 	$(BIN)/pytest -q tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: install python packages run-integration ## tests against a real PostgreSQL, Redis, git and Kubernetes API
+integration: install python packages run-integration run-operator ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
 e2e: install python run-e2e run-faults ## tests on the cluster, where Forge Jobs is installed
 
 run-integration:
-	$(BIN)/pytest -q --durations=5 tests/integration
+	$(BIN)/pytest -q --durations=5 tests/integration --ignore=tests/integration/operator
+
+run-operator:   # they wait for most of their time
+	$(BIN)/pytest -q --durations=5 tests/integration/operator
 
 run-e2e:
 	$(BIN)/pytest -q --durations=5 -m "not faults" tests/e2e

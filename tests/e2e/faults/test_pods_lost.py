@@ -2,7 +2,9 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,7 @@ from tests.conftest import Kubectl
 from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
 from tests.services.waiting import wait_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.faults]
+pytestmark = pytest.mark.cluster
 
 
 def test_a_pod_out_of_memory_is_tried_again_and_says_what_to_do(forge: Forge, jobs: Jobs, long_repository: str) -> None:
@@ -41,30 +43,54 @@ def test_an_evicted_pod_is_replaced_and_not_charged(forge: Forge, jobs: Jobs, lo
     ]
 
 
+@dataclass(frozen=True)
+class Worker:
+    """The worker node, as the container that it is."""
+
+    name: str
+
+    def stop(self) -> None:
+        """As if its power were cut."""
+        _docker("stop", "-t", "1", self.name)
+
+    def start(self) -> None:
+        """It comes back; starting one that runs does nothing."""
+        _docker("start", self.name)
+
+
+def _docker(*arguments: str) -> None:
+    program = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+    subprocess.run([program, *arguments], check=True, capture_output=True, timeout=60)
+
+
 @pytest.fixture
-def stopped_worker(kubectl: Kubectl) -> Iterator[Callable[[], None]]:
-    """Stops the worker node when called; it is started and ready again after the test."""
-    node = kubectl.get("nodes", "-l", "!node-role.kubernetes.io/control-plane")["items"][0]["metadata"]["name"]
-    docker = "/usr/bin/docker"
-    yield lambda: _call(docker, "stop", "-t", "1", node)
-    _call(docker, "start", node)
-    kubectl.run("wait", "node", node, "--for=condition=Ready", "--timeout=120s")
+def worker(kubectl: Kubectl) -> Iterator[Worker]:
+    """Whatever the test does to it, it is ready again afterwards."""
+    node = kubectl.get("nodes", "-l", "!node-role.kubernetes.io/control-plane")["items"][0]
+    found = Worker(node["metadata"]["name"])
+    yield found
+    found.start()
+    kubectl.run("wait", "node", found.name, "--for=condition=Ready", "--timeout=120s")
 
 
-def _call(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-
-
+@pytest.mark.faults
 def test_a_job_on_a_node_that_stops_gets_another_pod_uncharged(
-    forge: Forge, jobs: Jobs, long_repository: str, stopped_worker: Callable[[], None]
+    jobs: Jobs, long_repository: str, worker: Worker
 ) -> None:
+    forge = jobs.forge
     name = jobs.submit(long_repository, jobs.sized_queue("200m", "512Mi"), timeout="10m")
     pod = forge.running_pod(name)["metadata"]
     uid = pod["labels"]["forge-factory.dev/analysisjob-uid"]
     wait_until(lambda: forge.sql(f"select number from attempts where job_uid = '{uid}'") == [["1"]])
-    stopped_worker()
+    worker.stop()
     wait_until(lambda: _others(forge, name, pod["uid"]), 270, "a successor while the node is still stopped")
     assert forge.phase(name) == Phase.RUNNING
+    worker.start()
+    forge.wait_for(name, Phase.COMPLETED, seconds=180)
+    told = forge.sql(f"select number, outcome from attempts where job_uid = '{uid}' order by number")
+    assert told[-1] == ["2", "succeeded"]
+    refunds = forge.sql(f"select count(*) from refunds where pod_uid = '{pod['uid']}'")
+    assert refunds == [["1"]]
 
 
 def _others(forge: Forge, name: str, uid: str) -> list[str]:

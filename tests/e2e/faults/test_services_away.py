@@ -21,7 +21,7 @@ def test_redis_emptied_in_mid_run_loses_nothing(
     forge.running_pod(name)
     wait_until(lambda: forge.progress(name) >= 15, what="it is in the middle")
     forge.kubectl.run("-n", RELEASE_NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/component=redis")
-    forge.kubectl.run("-n", RELEASE_NAMESPACE, "rollout", "status", "deployment/forge-redis", "--timeout=60s")
+    forge.kubectl.run("-n", RELEASE_NAMESPACE, "rollout", "status", "statefulset/forge-redis", "--timeout=60s")
     job = forge.wait_for(name, Phase.COMPLETED, seconds=180)
     assert job["status"]["attempts"] == 1
     with forge.api() as api:
