@@ -135,6 +135,10 @@ def _words(told: dict[str, Any]) -> str:
     return ": ".join(part for part in parts if part)[:100]
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def show_result(console: Console, summary: dict[str, Any]) -> None:
     score = summary["score"]
     console.print(
@@ -149,7 +153,7 @@ def show_result(console: Console, summary: dict[str, Any]) -> None:
     console.print("\nThe most useful things to do:")
     for number, each in enumerate(summary["recommendations"][:TOP], 1):
         console.print(
-            f"{number}. [bold]{each['title']}[/bold] ({each['rule']}, {each['count']:,} times, {each['severity']}): "
+            f"{number}. [bold]{each['title']}[/bold] ({each['rule']}, {_times(each['count'])}, {each['severity']}): "
             f"{each['pointsGained']:+.2f} points for about {each['effortMinutes']} min",
             highlight=False,
         )
