@@ -11,9 +11,9 @@ from tests.services.redis import RedisServer, redis_cluster, redis_server
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """A server for the whole session."""
-    with postgres_server(tmp_path_factory.mktemp("services")) as server:
+    with postgres_server() as server:
         yield server
 
 

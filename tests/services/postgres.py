@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,16 +62,23 @@ def _as_owner() -> list[str]:
 
 
 @contextmanager
-def postgres_server(folder: Path) -> Iterator[PostgresServer]:
-    """Start a server with its files in `folder`, fast rather than durable."""
+def postgres_server() -> Iterator[PostgresServer]:
+    """Start a server, fast rather than durable; its files go with it.
+
+    They don't lie below pytest's own folder: that is for its user's eyes only, and made so again by each session.
+    """
+    home = Path(tempfile.mkdtemp(prefix="forge-postgres-"))
+    try:
+        with _running(home) as server:
+            yield server
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def _running(home: Path) -> Iterator[PostgresServer]:
     programs, port, step_down = _programs(), free_port(), _as_owner()
-    home = folder / "postgres"
-    home.mkdir()
     if step_down:
-        for each in (home, *home.parents):
-            if each in (Path("/"), Path("/tmp")):
-                break
-            each.chmod(0o755)
         shutil.chown(home, OWNER, OWNER)
     cluster = home / "main"
     subprocess.run(
