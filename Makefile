@@ -7,6 +7,8 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
 BIN := .venv/bin
+# A temporary folder of its own for each session: sessions that run side by side remove one another's otherwise.
+PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/pytest -q --basetemp="$$folder/pytest"
 TENANT ?= demo
 N ?= 1000
 # USER is a variable of every shell; only one that was given to make is meant
@@ -45,23 +47,23 @@ check: python ## format, lint, types, imports, chart: under a minute
 	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
 
 unit: python ## unit and property tests
-	$(BIN)/pytest -q tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
+	@$(PYTEST) tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
 integration: install python packages run-integration run-operator ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
 e2e: install python run-e2e run-faults ## tests on the cluster, where Forge Jobs is installed
 
 run-integration:
-	$(BIN)/pytest -q --durations=5 tests/integration --ignore=tests/integration/operator
+	@$(PYTEST) --durations=5 tests/integration --ignore=tests/integration/operator
 
 run-operator:   # they wait for most of their time
-	$(BIN)/pytest -q --durations=5 tests/integration/operator
+	@$(PYTEST) --durations=5 tests/integration/operator
 
 run-e2e:
-	$(BIN)/pytest -q --durations=5 -m "not faults" tests/e2e
+	@$(PYTEST) --durations=5 -m "not faults" tests/e2e
 
 run-faults:   # alone: these take away what the others stand on
-	$(BIN)/pytest -q --durations=5 -m faults tests/e2e
+	@$(PYTEST) --durations=5 -m faults tests/e2e
 
 format: python ## format the sources, and mend what ruff can mend safely
 	$(BIN)/ruff format
@@ -103,7 +105,7 @@ imports:
 chart:
 	@local-cluster/tools.sh helm
 	helm lint --quiet helm/forge-jobs
-	$(BIN)/pytest -q tests/unit/chart
+	@$(PYTEST) tests/unit/chart
 
 scripts:
 	@if command -v shellcheck >/dev/null; then shellcheck -x local-cluster/*.sh local-cluster/bare-machine/*.sh .ci/run; \
