@@ -93,6 +93,7 @@ class KillingProxy:
             started.set()
             await stop.wait()
             await runner.cleanup()
+            await _end_all_others()
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         write = Write(request.method, request.path, await request.read())
@@ -134,3 +135,11 @@ class KillingProxy:
                 await response.write(chunk)
             await response.write_eof()
         return response
+
+
+async def _end_all_others() -> None:
+    """Requests whose client was killed in their midst wait for ever: nothing of them may outlive the loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
