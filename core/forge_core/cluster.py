@@ -21,7 +21,6 @@ Raw = dict[str, Any]
 """One Kubernetes object, or a list of them, as the API server sent it."""
 
 MERGE_PATCH: Final = "application/merge-patch+json"
-JSON_PATCH: Final = "application/json-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 REQUEST_SECONDS: Final = 30.0
 WATCH_LINE_BYTES: Final = 8 * 1024 * 1024

@@ -32,10 +32,6 @@ class Starts:
         """How many began later than `moment`."""
         return len(self._sorted) - bisect_right(self._sorted, moment, key=lambda start: start[0])
 
-    def moments_after(self, moment: datetime) -> list[datetime]:
-        """When those that began later than `moment` began, oldest first."""
-        return [at for at, _ in self._sorted[bisect_right(self._sorted, moment, key=lambda start: start[0]) :]]
-
     def items(self) -> list[tuple[datetime, str]]:
         """(when, uid) of each, oldest first."""
         return list(self._sorted)
