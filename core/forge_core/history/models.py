@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     LargeBinary,
     String,
@@ -65,6 +66,10 @@ class JobRow(Base):
         ),
         Index("jobs_starts", "queue", "admitted_at"),
         Index("jobs_in_cluster", "resource_uid", postgresql_where="deleted_at is null"),
+        Index("jobs_redriven", "retry_of", unique=True, postgresql_where="submitted and retry_of is not null"),
+        Index("jobs_retries", "retry_of", postgresql_where="retry_of is not null"),
+        Index("jobs_dead", "tenant", "queue", "fingerprint", "completed_at", postgresql_where="phase = 'Failed'"),
+        Index("jobs_ended", "completed_at", postgresql_where="recorded_at is not null"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -100,6 +105,21 @@ class JobRow(Base):
     last_pod_ended_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     """When the AnalysisJob was seen to be gone from the cluster."""
+    kind: Mapped[str] = mapped_column(String(63), server_default="")
+    """The queue's jobType when the job was last recorded; "" when the queue was gone."""
+    resource_class: Mapped[str] = mapped_column(String(63), server_default="")
+    cpu_millis: Mapped[int] = mapped_column(server_default="0")
+    """CPU requested by its pod, in thousandths of a core."""
+    memory_mib: Mapped[int] = mapped_column(server_default="0")
+    """Memory requested by its pod, in MiB."""
+    retry_of: Mapped[UUID | None]
+    """`id` of the failed job that this one runs again; of jobs submitted through the API at most one names it."""
+    send_after: Mapped[datetime | None]
+    """A submitted job is not sent to the cluster before: so is a group redriven at a bounded rate."""
+    fingerprint: Mapped[str] = mapped_column(String(32), server_default="")
+    """Of a failed job's cause; equal causes of one tenant and queue are one group of dead letters."""
+    sla_breached_at: Mapped[datetime | None]
+    """When the clock of the queue's SLA ran out before the job was done."""
     recorded_at: Mapped[datetime | None]
     """When the operator first recorded the end. The API may call a row cancelled before; metrics, events and the
     removal of the AnalysisJob wait for this."""
@@ -159,20 +179,74 @@ class ArtifactRow(Base):
     stored_at: Mapped[datetime]
 
 
+class TimelineRow(Base):
+    """One thing that happened to a job and that no other table tells. Written once per (job, what, key)."""
+
+    __tablename__ = "timeline"
+    __table_args__ = (UniqueConstraint("job_uid", "what", "key"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    job_uid: Mapped[UUID]
+    """The AnalysisJob's UID. Not a foreign key: a thing may happen before the recorder has written the row."""
+    at: Mapped[datetime]
+    what: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(String(128), server_default="")
+    """Tells apart what may happen several times, such as the pod's UID."""
+    detail: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+
+
+class UsageRow(Base):
+    """What one tenant used in one queue in one hour: of the jobs that ended in it."""
+
+    __tablename__ = "usage"
+
+    tenant: Mapped[str] = mapped_column(String(63), primary_key=True)
+    queue: Mapped[str] = mapped_column(String(63), primary_key=True)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    """Its beginning, UTC."""
+    completed: Mapped[int]
+    failed: Mapped[int]
+    cancelled: Mapped[int]
+    attempts: Mapped[int]
+    run_seconds: Mapped[float]
+    """From startedAt to completedAt, summed."""
+    cpu_seconds: Mapped[float]
+    """run_seconds x requested cores, summed."""
+    memory_gib_seconds: Mapped[float]
+    """run_seconds x requested GiB, summed."""
+    computed_at: Mapped[datetime]
+
+
+class UsageHourRow(Base):
+    """An hour whose usage has been aggregated; a gap between two of them is filled by the next aggregation."""
+
+    __tablename__ = "usage_hours"
+
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    computed_at: Mapped[datetime]
+
+
 class OutboxRow(Base):
-    """A CloudEvent, written in the transaction of the terminal row and published afterwards."""
+    """A CloudEvent or an alert, written in the transaction of what it tells and published afterwards."""
 
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("job_id", "type"),
-        Index("outbox_unpublished", "created_at", postgresql_where="published_at is null"),
+        Index("outbox_unpublished", "channel", "position", postgresql_where="published_at is null"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     tenant: Mapped[str] = mapped_column(String(63))
     type: Mapped[str] = mapped_column(String(63))
-    """`analysis.completed`, `analysis.failed`, ..."""
+    """`analysis.completed`, `analysis.failed`, ..., `sla.breached`."""
+    channel: Mapped[str] = mapped_column(String(16), server_default="events")
+    """`events` (the tenant's Redis stream) or `alerts` (the alert sink)."""
+    position: Mapped[int] = mapped_column(BigInteger, Identity())
+    """The order in which rows were written; those of one job are published in it."""
     event: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
+    tries: Mapped[int] = mapped_column(server_default="0")
+    """Publications that failed."""
+    next_try_at: Mapped[datetime | None]
