@@ -185,12 +185,23 @@ class Cluster:
         return await self.request(Call("PATCH", path, query, body, content_type))
 
     async def delete(
-        self, path: str, uid: str | None = None, propagation: str = "Background", grace: int | None = None
+        self,
+        path: str,
+        uid: str | None = None,
+        propagation: str = "Background",
+        grace: int | None = None,
+        version: int | None = None,
     ) -> Raw:
-        """DELETE, only the object with `uid` when given. Raises NotFound, Conflict (another UID)."""
+        """DELETE, only the object with `uid` and resourceVersion `version` when given.
+
+        Raises NotFound, Conflict (another UID, or changed since). Answers the object while something still holds it,
+        else a Status.
+        """
         options: Raw = {"propagationPolicy": propagation}
-        if uid is not None:
-            options["preconditions"] = {"uid": uid}
+        only: Raw = {"uid": uid, "resourceVersion": None if version is None else str(version)}
+        only = {name: value for name, value in only.items() if value is not None}
+        if only:
+            options["preconditions"] = only
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         return await self.request(Call("DELETE", path, {}, options))

@@ -152,4 +152,25 @@ class Refund:
         return f"refund/{self.pod_uid}"
 
 
-Action = CreateJob | PatchStatus | SuspendJob | DeleteJob | ExtendDeadline | FailPod | DeletePod | Refund
+@dataclass(frozen=True)
+class RetireAnalysisJob:
+    """Delete an AnalysisJob whose end is recorded, only as it was decided about; its Job and pods go with it.
+
+    Whoever applies it calls `picture.retired(now)` when it is sent: it counts against the budget. 404 is success.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    version: int
+    """The resourceVersion that it was decided from."""
+
+    @property
+    def key(self) -> str:
+        """One deletion an AnalysisJob."""
+        return f"retire/{self.uid}"
+
+
+Action = (
+    CreateJob | PatchStatus | SuspendJob | DeleteJob | ExtendDeadline | FailPod | DeletePod | Refund | RetireAnalysisJob
+)

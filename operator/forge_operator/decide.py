@@ -9,6 +9,7 @@ from forge_operator.following import creation_of, last_write, next_step
 from forge_operator.lost_nodes import lost_pods
 from forge_operator.notices import notices
 from forge_operator.picture import Picture
+from forge_operator.retiring import retiring
 
 
 def decide(picture: Picture, now: datetime) -> list[Action]:
@@ -32,6 +33,7 @@ def decide(picture: Picture, now: datetime) -> list[Action]:
         *starts,
         *rest,
         *notices(picture, now, rounds, busy),
+        *retiring(picture, now),
     ]
 
 

@@ -23,6 +23,7 @@ from forge_operator.digests import (
     PodDigest,
     QueueDigest,
 )
+from forge_operator.ended import Ended
 from forge_operator.placing import Owner, Place, Places, State, state_of, turn_of
 from forge_operator.pods import Pods
 from forge_operator.reading import part, text, whole
@@ -103,6 +104,8 @@ class Picture:
         self.reports: dict[str, Report] = {}
         self.noticed_at: dict[str, datetime] = {}
         self.notices: deque[datetime] = deque(maxlen=1000)
+        self.ended = Ended()
+        self.retirements: deque[datetime] = deque(maxlen=1000)
         self.pods = Pods()
         self.pod_refusals: dict[str, EventDigest] = {}
         self._held: dict[Kind, dict[str, AnyDigest]] = {kind: {} for kind in Kind}
@@ -180,6 +183,10 @@ class Picture:
         self.noticed_at[uid] = now
         self.notices.append(now)
 
+    def retired(self, now: datetime) -> None:
+        """The deletion of an AnalysisJob that is over was sent: it counts against the budget."""
+        self.retirements.append(now)
+
     # --- what else is known --------------------------------------------------------------------------------------
 
     def dependency(self, name: str, error: str) -> bool:
@@ -195,6 +202,11 @@ class Picture:
         """Starts that the history knows: (UID of the AnalysisJob, when). Set `history_known` after the last queue."""
         for uid, at in starts:
             self._starts_of(queue).add(uid, at)
+
+    def recorded(self, uids: Iterable[str]) -> None:
+        """The history holds the ends of these AnalysisJobs: they may leave the cluster when their time has come."""
+        for uid in uids:
+            self.ended.record(uid)
 
     def report(self, uid: str, report: Report) -> bool:
         """A runner's progress as Redis has it. Returns whether it is new; only open jobs are remembered."""
@@ -276,8 +288,10 @@ class Picture:
     def _index_analysis_job(self, job: AnalysisJobDigest, there: bool) -> None:
         if there:
             self.analysis_jobs[job.uid] = job
+            self.ended.put(job)
         else:
             del self.analysis_jobs[job.uid]
+            self.ended.remove(job.uid)
         if not there or job.status.phase.terminal:
             for memory in (self.reports, self.noticed_at, self.refusals):
                 memory.pop(job.uid, None)

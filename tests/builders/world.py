@@ -18,6 +18,7 @@ from forge_operator.actions import (
     FailPod,
     PatchStatus,
     Refund,
+    RetireAnalysisJob,
     SuspendJob,
 )
 from forge_operator.decide import decide
@@ -37,6 +38,8 @@ class World:
         """(queue, UID of the AnalysisJob, when) of every Job ever made."""
         self.log: list[tuple[Kind, str, Raw]] = []
         self.refunds: set[str] = set()
+        self.recorded: dict[str, Phase] = {}
+        """What the history holds of ended jobs."""
         self.picture = self.fresh_picture()
 
     # --- objects ---
@@ -131,6 +134,23 @@ class World:
             case Refund():
                 self.refunds.add(action.pod_uid)
                 self.picture.pods.refund_recorded(action.pod_uid)
+            case RetireAnalysisJob():
+                self._retire(action)
+
+    def record(self) -> None:
+        """The recorder catches up: the history holds every end, and the picture hears so."""
+        for raw in self.of(Kind.ANALYSIS_JOB):
+            phase = Phase(raw.get("status", {}).get("phase", "Queued"))
+            if phase.terminal:
+                self.recorded[raw["metadata"]["uid"]] = phase
+                self.picture.recorded([raw["metadata"]["uid"]])
+
+    def _retire(self, action: RetireAnalysisJob) -> None:
+        self.picture.retired(self.now)
+        held = self.stored.get((Kind.ANALYSIS_JOB, action.uid))
+        if held is not None and int(held["metadata"]["resourceVersion"]) == action.version:
+            assert self.recorded.get(action.uid) == Phase(held["status"]["phase"]), "its end is recorded"
+            self.remove(Kind.ANALYSIS_JOB, action.uid)
 
     def _if_there(self, kind: Kind, uid: str, change: Callable[[Raw], None]) -> None:
         if (kind, uid) in self.stored:

@@ -12,6 +12,7 @@ from uuid import UUID
 from forge_core.cluster import Cluster, Conflict, NotFound, Raw, analysis_jobs, core, jobs
 from forge_core.history.records import Records
 from forge_core.history.records import Refund as RefundRecord
+from forge_core.names import ANALYSIS_JOB_KIND
 from forge_core.resource import Phase
 from forge_operator.actions import (
     Action,
@@ -22,6 +23,7 @@ from forge_operator.actions import (
     FailPod,
     PatchStatus,
     Refund,
+    RetireAnalysisJob,
     SuspendJob,
 )
 from forge_operator.apply.creation import Creation
@@ -69,6 +71,8 @@ class Writes:
                 await self._delete_pod(action)
             case Refund():
                 await self._refund(action)
+            case RetireAnalysisJob():
+                await self._retire(action)
 
     async def _patch_status(self, action: PatchStatus) -> None:
         status: dict[str, Any] = dict(action.status)
@@ -123,3 +127,21 @@ class Writes:
     async def _refund(self, action: Refund) -> None:
         await self._records.refund([RefundRecord(UUID(action.pod_uid), UUID(action.job_uid), action.reason)])
         self._sink.picture.pods.refund_recorded(action.pod_uid)
+
+    async def _retire(self, action: RetireAnalysisJob) -> None:
+        self._sink.picture.retired(datetime.now(UTC))
+        path = analysis_jobs(action.namespace, action.name)
+        try:
+            answer = await self._cluster.delete(path, action.uid, version=action.version)
+        except NotFound:
+            answer = {}
+        except Conflict:
+            self._sink.seen(Kind.ANALYSIS_JOB, None, await self._cluster.get(path), "answer")
+            raise
+        if answer.get("kind") == ANALYSIS_JOB_KIND:  # somebody's finalizer holds it
+            self._sink.seen(Kind.ANALYSIS_JOB, "MODIFIED", answer, "answer")
+            return
+        # Gone, and what was deleted was the object of this very version: nothing newer is hidden by saying so.
+        gone = {"namespace": action.namespace, "name": action.name, "uid": action.uid}
+        last: Raw = {"metadata": {**gone, "resourceVersion": str(action.version)}}
+        self._sink.seen(Kind.ANALYSIS_JOB, "DELETED", last, "answer")

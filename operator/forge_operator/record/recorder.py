@@ -129,6 +129,7 @@ class Recorder:
             return
         try:
             self._metrics.ended(await self._records.write(records))
+            self._picture.recorded(str(record.uid) for record in records if record.phase.terminal)
         except HistoryUnavailable:
             raise
         except Exception as error:

@@ -1,15 +1,19 @@
 """The whole operator while a service that it needs is away: it waits, says so, and catches up by itself."""
 
+import json
+import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import yaml
 
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
-from tests.integration.operator.test_whole_operator import end_runner, job_of, reaches, rows
+from tests.integration.operator.test_whole_operator import end_runner, job_of, phase, reaches, rows
 from tests.services.operator import OperatorProcess
 from tests.services.waiting import wait_until
 from tests.services.wire import Wire, wire
@@ -83,3 +87,54 @@ def test_postgresql_away_starts_nothing_new_and_loses_no_end(
     wait_until(lambda: rows(history_url)["ends"][0] == "Completed", what="the history caught up")
     wait_until(reaches(kubectl, tenant_namespace, "waits", "Running"), 60, "the waiting job runs")
     assert 'status="completed"} 1.0' in operator.get("/metrics")
+
+
+def test_what_has_ended_is_kept_until_postgresql_holds_it(
+    operator: OperatorProcess, postgresql: Wire, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    history_url = operator.environment["FORGE_DATABASE_URL"].replace(str(postgresql.port), str(postgresql.target))
+    keep_nothing = {"completed": {"age": "0s", "count": 0}, "failed": {"age": "0s", "count": 0}}
+    operator.start()
+    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("ends", "is-withdrawn")))
+    wait_until(reaches(kubectl, tenant_namespace, "ends", "Running"), 60, "the job runs")
+    wait_until(lambda: set(rows(history_url)) == {"ends", "is-withdrawn"}, what="the history knows both")
+    postgresql.cut()
+    wait_until(lambda: operator.health().get("history") is False, what="the outage is known")
+    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", json.dumps({"spec": {"retention": keep_nothing}}))
+    end_runner(kubectl, tenant_namespace, "ends")
+    kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "is-withdrawn", "--type=merge", "-p",
+                '{"spec":{"cancel":true}}')  # fmt: skip
+    wait_until(reaches(kubectl, tenant_namespace, "ends", "Completed"), 60, "the job ends all the same")
+    wait_until(reaches(kubectl, tenant_namespace, "is-withdrawn", "Cancelled"), 90, "the other is cancelled")
+    wait_until(lambda: operator.health()["unrecorded"] >= 2, what="both ends wait to be recorded")
+    decisions = decided(operator)
+    wait_until(lambda: decided(operator) > decisions + 3, what="it has decided about all this several times")
+    assert phase(kubectl, tenant_namespace, "ends") == "Completed"
+    assert phase(kubectl, tenant_namespace, "is-withdrawn") == "Cancelled"
+
+    operator.end(signal.SIGKILL)
+    operator.start()
+    assert phase(kubectl, tenant_namespace, "ends") == "Completed", "nor does a new operator think them recorded"
+    postgresql.mend()
+    wait_until(lambda: not names(kubectl, tenant_namespace, "analysisjobs"), 60, "both are retired")
+    assert {name: ended for name, (ended, _) in rows(history_url).items()} == {
+        "ends": "Completed", "is-withdrawn": "Cancelled",
+    }  # fmt: skip
+    wait_until(lambda: not names(kubectl, tenant_namespace, "jobs"), 60, "their Jobs went with them")
+    wait_until(lambda: not names(kubectl, tenant_namespace, "pods"), 60, "and the pods")
+    wait_until(lambda: deleted(history_url) == {"ends", "is-withdrawn"}, what="the rows say that they are gone")
+
+
+def decided(operator: OperatorProcess) -> float:
+    """Decisions made so far."""
+    found = re.search(r"forge_operator_decide_seconds_count (\S+)", operator.get("/metrics"))
+    return float(found.group(1)) if found else 0.0
+
+
+def names(kubectl: Kubectl, namespace: str, plural: str) -> set[str]:
+    return {item["metadata"]["name"] for item in kubectl.get("-n", namespace, plural)["items"]}
+
+
+def deleted(url: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        return {name for (name,) in connection.execute("select name from jobs where deleted_at is not null")}

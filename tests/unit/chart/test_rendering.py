@@ -189,9 +189,9 @@ def verbs(manifests: list[Manifest], role: str, resource: str) -> set[str]:
     return {verb for rule in rules if resource in rule["resources"] for verb in rule["verbs"]}
 
 
-def test_the_operator_writes_status_and_never_a_jobs_spec() -> None:
+def test_the_operator_writes_status_retires_and_never_makes_or_changes_a_jobs_spec() -> None:
     role = "forge-jobs:operator"
-    assert verbs(rendered(), role, names.ANALYSIS_JOBS) == {"get", "list", "watch"}
+    assert verbs(rendered(), role, names.ANALYSIS_JOBS) == {"get", "list", "watch", "delete"}
     assert verbs(rendered(), role, "analysisjobs/status") == {"patch"}
     assert verbs(rendered(), role, "jobs") == {"get", "list", "watch", "create", "patch", "delete"}
 

@@ -6,10 +6,12 @@ from forge_operator.decide import decide
 from forge_operator.digests import Kind
 from forge_operator.picture import Picture
 from forge_operator.reasons import Reason
+from forge_operator.retiring import RETIRED_A_SECOND
 from tests.builders.operator import (
     NAMESPACE,
     NOW,
     Raw,
+    ago,
     condition,
     make_child,
     make_job,
@@ -54,3 +56,21 @@ def test_ten_thousand_open_jobs_are_decided_about_in_little_time() -> None:
         took.append(time.process_time() - began)
         assert len(actions) == number + 1
     assert min(took) < LIMIT_SECONDS, took
+
+
+def test_ten_thousand_finished_jobs_cost_a_decision_nothing_and_clearing_them_little() -> None:
+    objects: list[tuple[Kind, Raw]] = []
+    for number in range(JOBS):
+        job = make_job(f"job-{number:05}", age=JOBS)
+        objects.append((Kind.ANALYSIS_JOB, with_status(job, phase="Completed", completedAt=ago(number))))
+    keeps = {"completed": {"age": "24h", "count": JOBS // 2}, "failed": {"age": "168h", "count": 10}}
+    picture = make_picture([*objects, (Kind.JOB_QUEUE, make_queue(version=6, retention=keeps))])
+    assert decide(picture, NOW) == []
+    picture.recorded(list(picture.analysis_jobs))
+    took = []
+    for _ in range(5):
+        began = time.process_time()
+        actions = decide(picture, NOW)
+        took.append(time.process_time() - began)
+        assert len(actions) == RETIRED_A_SECOND
+    assert min(took) < LIMIT_SECONDS / 25, took

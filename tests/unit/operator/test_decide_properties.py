@@ -39,7 +39,8 @@ class Weather(RuleBasedStateMachine):
         for namespace in NAMESPACES:
             self.world.put(Kind.NAMESPACE, make_namespace(namespace))
         self.world.put(Kind.NODE, make_node())
-        self.world.put(Kind.JOB_QUEUE, make_queue("narrow", concurrency=CONCURRENCY["narrow"]))
+        keeps = {"completed": {"age": "60s", "count": 2}, "failed": {"age": "2m", "count": 1}}
+        self.world.put(Kind.JOB_QUEUE, make_queue("narrow", concurrency=CONCURRENCY["narrow"], retention=keeps))
         limit = {"max": RATE, "per": "60s"}
         self.world.put(Kind.JOB_QUEUE, make_queue("limited", concurrency=CONCURRENCY["limited"], rateLimit=limit))
         for number in range(waiting):
@@ -166,6 +167,11 @@ class Weather(RuleBasedStateMachine):
         for action in actions:
             self.world.apply(action)
 
+    @rule()
+    def record(self) -> None:
+        """The recorder writes what it has heard."""
+        self.world.record()
+
     @rule(history=st.booleans())
     def restart(self, history: bool) -> None:
         """A new operator lists everything, and reads the history unless PostgreSQL is away."""
@@ -257,11 +263,13 @@ class Weather(RuleBasedStateMachine):
             self.world.step_controller()
             self.world.turn()
             self.world.wait(10)
+            self.world.record()
             if all(_phase(job).terminal or job["spec"]["queue"] == "gone" for job in self.world.of(Kind.ANALYSIS_JOB)):
                 break
         else:
             raise AssertionError([job for job in self.world.of(Kind.ANALYSIS_JOB) if not _phase(job).terminal])
         self.world.wait(5)
+        self.world.record()
         self.world.settle()
         assert decide(self.world.picture, self.world.now) == [], "what is done is not decided again"
 

@@ -12,8 +12,9 @@ import pytest
 
 from forge_core.history.database import HistoryUnavailable
 from forge_core.history.records import End, JobRecord, Records
-from forge_core.resource import Phase
+from forge_core.resource import Phase, RetentionRule
 from forge_operator.digests import AnalysisJobDigest, Kind
+from forge_operator.ended import Rule
 from forge_operator.metrics import Metrics
 from forge_operator.observe.sink import Sink
 from forge_operator.picture import Picture
@@ -171,6 +172,19 @@ async def test_a_deleted_job_is_written_before_it_is_marked() -> None:
     uid = UUID(raw["metadata"]["uid"])
     assert [record.uid for record in desk.history.records] == [uid]
     assert desk.history.gone == [uid]
+
+
+async def test_only_what_the_database_holds_may_be_retired() -> None:
+    desk, bad, open_job = Desk().listed(), job("bad"), job("open")
+    desk.history.refuses = UUID(bad["metadata"]["uid"])
+    ends = [completed(bad), completed(job("good"))]
+    for raw in (*ends, with_status(open_job, 30, phase="Running")):
+        desk.see(raw)
+    rule = RetentionRule(age=0, count=0)
+    assert list(desk.picture.ended.over("analysis", Rule.COMPLETED, rule, NOW)) == []
+    await desk.recorder.flush()
+    [(_, uid)] = desk.picture.ended.over("analysis", Rule.COMPLETED, rule, NOW)
+    assert desk.picture.analysis_jobs[uid].name == "good"
 
 
 async def test_an_end_is_counted_with_its_duration() -> None:
