@@ -8,7 +8,7 @@ declare -A GROUPS_OF_PACKAGES=(
   [base]="ca-certificates curl git make python3 python3-venv"
   [docker]="docker.io iptables"
   [images]="debian-archive-keyring mmdebstrap"     # root file systems, where no image registry answers
-  [test]="postgresql-15 redis-server shellcheck"   # real servers that the integration tests start and stop themselves
+  [test]="postgresql-15 prometheus redis-server shellcheck"   # real servers that tests start and stop themselves
 )
 
 # On Debian these packages start a server when they are installed; the tests want the programs only.

@@ -6,7 +6,7 @@ can do about them.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -146,12 +146,26 @@ class Call:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
+    @property
+    def resource(self) -> str:
+        """What it is about, as RBAC names it: `jobs`, `analysisjobs/status`."""
+        parts = self.path.split("/")[3 if self.path.startswith("/api/") else 4 :]
+        if parts[:1] == ["namespaces"] and len(parts) > 2:
+            parts = parts[2:]
+        return "/".join(parts[::2])
+
+
+def _unheard(_call: Call, _outcome: str) -> None:
+    """Nobody wants to know."""
+
 
 class Cluster:
     """One connection pool to the API server. Use `async with Cluster.connect() as cluster`."""
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
+        self.heard: Callable[[Call, str], None] = _unheard
+        """Told of each request once it is over, and how: `ok`, the error's kind in small letters, or `abandoned`."""
 
     @classmethod
     @asynccontextmanager
@@ -208,6 +222,18 @@ class Cluster:
 
     async def request(self, call: Call) -> Raw:
         """One request and its JSON answer. Raises ApiError's kinds and Unreachable."""
+        outcome = "abandoned"
+        try:
+            answer = await self._request(call)
+            outcome = "ok"
+        except ClusterError as error:
+            outcome = type(error).__name__.lower()
+            raise
+        finally:
+            self.heard(call, outcome)
+        return answer
+
+    async def _request(self, call: Call) -> Raw:
         response = await self._open(call)
         try:
             raw = await response.read()

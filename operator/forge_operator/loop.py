@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from forge_core import logs
+from forge_operator.actions import CreateJob
 from forge_operator.apply.applier import Applier
 from forge_operator.decide import decide
 from forge_operator.lease import Lease
@@ -48,11 +49,14 @@ class Loop:
 
     def once(self) -> float:
         """Go round once; answers the seconds that the decision took."""
-        began = time.monotonic()
+        began, since = time.monotonic(), self._sink.heed()
         leading = self._lease.held
         if leading:
             try:
-                self._applier.offer(decide(self._sink.picture, datetime.now(UTC)))
+                actions = decide(self._sink.picture, datetime.now(UTC))
+                starting = [action.uid for action in actions if isinstance(action, CreateJob)]
+                self._metrics.latency.decided(starting, since, self._sink.picture.holds)
+                self._applier.offer(actions)
                 self._last = time.monotonic()
             except Exception:
                 _log.exception("the decision failed")

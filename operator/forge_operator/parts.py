@@ -1,16 +1,16 @@
 """The operator's parts, put together once: which knows which, and how each looks from outside."""
 
-from collections import Counter
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from prometheus_client.core import Metric
+
 from forge_core.cluster import Cluster
 from forge_core.history.database import History
 from forge_core.history.records import Records
 from forge_core.progress import Progress
-from forge_core.resource import Phase
 from forge_operator.apply.applier import Applier
 from forge_operator.apply.writes import Writes
 from forge_operator.dependencies import Dependencies
@@ -28,6 +28,7 @@ from forge_operator.progress_copy import Ends, ProgressCopy
 from forge_operator.queue_status import QueueStatus
 from forge_operator.record.recorder import Recorder
 from forge_operator.redis_users import RedisUsers
+from forge_operator.scraped import families
 from forge_operator.settings import Settings
 
 
@@ -48,7 +49,8 @@ class Parts:
         self.cluster = to.cluster
         surroundings = Surroundings(settings.api_url, settings.redis_url, settings.hosts)
         self.picture = Picture(datetime.now(UTC), surroundings)
-        self.metrics = Metrics(lambda: sizes(self.picture))
+        self.metrics = Metrics(self._families, lambda queue: queue in self.picture.queues)
+        to.cluster.heard = self.metrics.asked
         self.lease = Lease(to.cluster, settings.namespace, settings.identity)
         records = Records(to.history)
         self.recorder = Recorder(records, self.picture, self.metrics, self._leads)
@@ -61,7 +63,9 @@ class Parts:
         self.kopf = KopfWatches(self.sink)
         self.relisting = Relisting(to.cluster, self.sink, self.recorder, settings.relist_seconds)
         self.dependencies = Dependencies(self.sink, to.history, settings.api_url)
-        self.users = RedisUsers(to.cluster, to.progress, lambda: tenants(self.picture))
+        # Of a Redis whose users somebody else keeps it is only asked whether it is there.
+        users = (lambda: ()) if settings.managed_redis else (lambda: tenants(self.picture))
+        self.users = RedisUsers(to.cluster, to.progress, users)
         self.copy = ProgressCopy(to.progress, self.sink)
         self.queue_status = QueueStatus(to.cluster, self.sink, self._leads)
 
@@ -78,15 +82,10 @@ class Parts:
         yield "ends", self.ends.keep()
         if not self._settings.installation:
             yield "queue status", self.queue_status.keep()
-        if not self._settings.managed_redis:
-            yield "redis users", self.users.keep()
+        yield "redis users", self.users.keep()
 
     def health(self) -> Health:
         """How all of it is now."""
-        self.metrics.holds_lease.set(self.lease.held)
-        self.metrics.unrecorded.set(self.recorder.backlog)
-        self.metrics.record_lag.set(self.recorder.lag)
-        self.metrics.waiting_writes.set(self.applier.in_hand)
         watches = {str(kind): watch.connected for kind, watch in self.watches.items()}
         return Health(
             watches={**watches, "kopf": self.kopf.connected, "listed": not self.picture.missing},
@@ -102,16 +101,20 @@ class Parts:
 
     def exposition(self) -> bytes:
         """What /metrics answers."""
-        self.health()
-        return self.metrics.text()
+        metrics, leads = self.metrics, self._leads()
+        metrics.begin(self.picture.queues)
+        metrics.holds_lease.set(leads)
+        # What a standby keeps is no backlog: somebody else records it.
+        metrics.unrecorded.set(self.recorder.backlog if leads else 0)
+        metrics.record_lag.set(self.recorder.lag if leads else 0)
+        metrics.waiting_writes.set(self.applier.in_hand)
+        there = {"redis": self.users.available, "postgresql": self.dependencies.history, "api": self.dependencies.api}
+        for name, up in there.items():
+            metrics.dependencies.labels(name).set(up)
+        return metrics.text()
 
-
-def sizes(picture: Picture) -> Iterator[tuple[str, Phase, int]]:
-    """How many AnalysisJobs of each phase each queue has, zeros of known queues included."""
-    counted = Counter((job.queue, job.status.phase) for job in picture.analysis_jobs.values())
-    for queue in sorted({*picture.queues, *(queue for queue, _ in counted if queue in picture.queues)}):
-        for phase in Phase:
-            yield queue, phase, counted[queue, phase]
+    def _families(self) -> Iterator[Metric]:
+        return families(self.picture, self._leads(), datetime.now(UTC))
 
 
 def tenants(picture: Picture) -> Iterator[tuple[str, str]]:

@@ -58,7 +58,7 @@ FIRST_ENDS: Final = text(f"""
             order by a.number desc limit 1), j.summary) else j.summary end
     where j.resource_uid = any(:uids) and j.phase in {TERMINAL} and j.recorded_at is null
     returning j.id, j.resource_uid as uid, j.tenant, j.queue, j.phase, j.repository_id, j.message, j.started_at,
-        j.completed_at
+        j.completed_at, j.failure_class
 """)  # noqa: S608
 
 CLOSE_ATTEMPTS: Final = text("""
@@ -66,6 +66,11 @@ CLOSE_ATTEMPTS: Final = text("""
         failure_class = case when j.phase = 'Cancelled' then 'cancelled' else j.failure_class end
     from jobs j
     where j.resource_uid = a.job_uid and j.resource_uid = any(:uids) and a.outcome = ''
+""")
+
+TRIED: Final = text("""
+    select job_uid, outcome, failure_class, count(*) as many from attempts
+    where job_uid = any(:uids) and outcome <> '' group by job_uid, outcome, failure_class
 """)
 
 OUTBOX: Final = text("""

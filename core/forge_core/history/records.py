@@ -6,8 +6,9 @@ the same transaction sets with the first terminal status that it writes.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -62,6 +63,17 @@ class End:
     message: str
     started_at: datetime | None
     completed_at: datetime | None
+    failure_class: str = ""
+    attempts: tuple["Tried", ...] = ()
+
+
+@dataclass(frozen=True)
+class Tried:
+    """`count` attempts of one job that ended alike; `failure_class` is "" when they succeeded."""
+
+    outcome: str
+    failure_class: str
+    count: int
 
 
 @dataclass(frozen=True)
@@ -145,6 +157,7 @@ async def _first_ends(connection: AsyncConnection, uids: list[UUID], kinds: dict
     ends = [End(**{**row, "phase": Phase(row["phase"])}) for row in rows.mappings()]
     if ends:
         await connection.execute(sql.CLOSE_ATTEMPTS, {"uids": [end.uid for end in ends]})
+        ends = await _with_attempts(connection, ends)
     made = [(end, event_of(end, kinds.get(end.uid, ""))) for end in ends]
     events = [
         {"id": event["id"], "job_id": end.id, "tenant": end.tenant, "type": event["type"], "event": json.dumps(event)}
@@ -154,6 +167,14 @@ async def _first_ends(connection: AsyncConnection, uids: list[UUID], kinds: dict
     if events:
         await connection.execute(sql.OUTBOX, events)
     return ends
+
+
+async def _with_attempts(connection: AsyncConnection, ends: list[End]) -> list[End]:
+    """The ends with what was tried before them: counted in their transaction, so as often as they are."""
+    tried: dict[UUID, list[Tried]] = defaultdict(list)
+    for row in await connection.execute(sql.TRIED, {"uids": [end.uid for end in ends]}):
+        tried[row.job_uid].append(Tried(row.outcome, row.failure_class, row.many))
+    return [replace(end, attempts=tuple(tried[end.uid])) for end in ends]
 
 
 def _row(record: JobRecord) -> dict[str, Any]:

@@ -85,8 +85,14 @@ class Creation:
         return leads or not isinstance(error, NotFound) or seconds_since_sent > IN_FLIGHT_SECONDS
 
     def _made(self, action: CreateJob, made: Raw) -> None:
+        picture = self._sink.picture
         self._sink.seen(Kind.JOB, "ADDED", made, "answer")
-        self._sink.picture.release(action.uid)
+        picture.release(action.uid)
+        job, child = picture.analysis_jobs.get(action.uid), picture.jobs.get((action.namespace, action.uid))
+        waited = None
+        if job and job.created and child and child.created:  # both by the API server's clock
+            waited = (child.created - job.created).total_seconds()
+        self._sink.metrics.admitted(action.queue, action.uid, waited)
         self._sink.dirty.set()
 
     def _refused(self, action: CreateJob, error: ClusterError) -> None:

@@ -1,6 +1,7 @@
 """The one door into the picture: whoever saw an object hands it in here, and the recorder and the loop hear of it."""
 
 import asyncio
+import time
 from collections.abc import Callable, Collection
 
 from forge_core.cluster import Raw
@@ -27,14 +28,15 @@ class Sink:
         self.dirty = asyncio.Event()
         self.relist = asyncio.Event()
         """Set when a namespace began to be served: what is in it was passed over before."""
-        self._metrics = metrics
+        self.metrics = metrics
         self._listener = listener
         self._installation = installation
         self._foreign: set[str] = set()
+        self._unheeded: float | None = None
 
     def seen(self, kind: Kind, event: str | None, raw: Raw, source: str) -> None:
         """Take in an object of a watch (`event` ADDED, MODIFIED, DELETED), a list or an answer (None)."""
-        self._metrics.events.labels(kind.value, source).inc()
+        self.metrics.events.labels(kind.value, source).inc()
         if kind is Kind.NAMESPACE:
             event = self._sort(event, raw)
         elif kind not in _EVERYWHERE and not self._serves(text(raw, "metadata", "namespace")):
@@ -47,10 +49,20 @@ class Sink:
         """A complete list of a kind ended."""
         for change in self.picture.relisted(kind, uids, version):
             self._tell(change)
-        self.dirty.set()
+        self._changed()
+
+    def heed(self) -> float:
+        """When (monotonic) the first change came that no decision has seen yet; now when there is none."""
+        since, self._unheeded = self._unheeded, None
+        return time.monotonic() if since is None else since
 
     def _tell(self, change: Change) -> None:
         self._listener(change)
+        self._changed()
+
+    def _changed(self) -> None:
+        if self._unheeded is None:
+            self._unheeded = time.monotonic()
         self.dirty.set()
 
     def _serves(self, namespace: str) -> bool:
