@@ -28,27 +28,30 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         made = {
             "requests": Counter(
-                "forge_api_requests", "Requests answered", ["port", "method", "route", "status"], registry=self.registry
+                "forge_api_requests",
+                "Requests answered.",
+                ["port", "method", "route", "status"],
+                registry=self.registry,
             ),
             "seconds": Histogram(
-                "forge_api_request_seconds", "Time to answer", ["port", "route"], registry=self.registry
+                "forge_api_request_seconds", "Time to answer.", ["port", "route"], registry=self.registry
             ),
             "listeners": Gauge(
-                "forge_api_listeners", "Open progress connections", ["transport"], registry=self.registry
+                "forge_api_listeners", "Open progress connections.", ["transport"], registry=self.registry
             ),
             "relay_lag": Gauge(
-                "forge_api_relay_lag_seconds", "From a message's entry in Redis to its relay", registry=self.registry
+                "forge_api_relay_lag_seconds", "From a message's entry in Redis to its relay.", registry=self.registry
             ),
             "bad_messages": Counter(
-                "forge_api_bad_messages", "Progress messages that could not be read", registry=self.registry
+                "forge_api_bad_messages", "Progress messages that could not be read.", registry=self.registry
             ),
             "dropped_listeners": Counter(
-                "forge_api_dropped_listeners", "Progress connections dropped as too slow", registry=self.registry
+                "forge_api_dropped_listeners", "Progress connections dropped as too slow.", registry=self.registry
             ),
             "unsent": Gauge(
-                "forge_api_unsent_jobs", "Accepted jobs that are not yet in the cluster", registry=self.registry
+                "forge_api_unsent_jobs", "Accepted jobs that are not yet in the cluster.", registry=self.registry
             ),
-            "claims": Counter("forge_api_claims", "Attempts claimed, by answer", ["answer"], registry=self.registry),
+            "claims": Counter("forge_api_claims", "Attempts claimed, by answer.", ["answer"], registry=self.registry),
         }
         for name, metric in made.items():
             object.__setattr__(self, name, metric)

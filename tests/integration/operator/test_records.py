@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from forge_core.attempts import MAX_REFUNDS
 from forge_core.history.database import History, HistoryUnavailable
-from forge_core.history.records import JobRecord, Records, Refund
+from forge_core.history.records import JobRecord, Records, Refund, Tried
 from forge_core.resource import Phase
 
 pytestmark = pytest.mark.anyio
@@ -210,3 +210,19 @@ async def test_postgresql_away_is_one_error() -> None:
     async with History.connect("postgresql://postgres@127.0.0.1:9/none") as history:
         with pytest.raises(HistoryUnavailable):
             await Records(history).write([make_record()])
+
+
+async def test_the_attempts_of_an_ended_job_are_told_with_its_end_and_only_then(history: History) -> None:
+    records, dead = Records(history), make_record(Phase.RUNNING, 8)
+    for number in (1, 2, 3):
+        await claim(history, dead.uid, uuid4(), number, outcome="failed" if number < 3 else "")
+    await rows(history, "update attempts set failure_class = 'transient' where outcome = 'failed' returning number")
+    await claim(history, uuid4(), uuid4(), 1, outcome="succeeded")
+    assert await records.write([dead]) == []
+    failed = replace(dead, phase=Phase.FAILED, resource_version=9, failure_class="stalled", completed_at=NOW)
+    [end] = await records.write([failed])
+    assert end.failure_class == "stalled"
+    assert sorted(end.attempts, key=lambda tried: tried.count) == [
+        Tried("failed", "stalled", 1), Tried("failed", "transient", 2),
+    ]  # fmt: skip
+    assert await records.write([failed]) == []
