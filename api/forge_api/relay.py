@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from forge_api.background import ended, repeating
+from forge_api.background import repeating
 from forge_api.metrics import Metrics
+from forge_core.ending import ended
 from forge_core.history.queries import State
 from forge_core.logs import get_logger
 from forge_core.messages import BadMessage, ProgressMessage, TerminalMessage, decode_message

@@ -5,6 +5,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_BYTES: Final = 32 * 1024
+JITTER: Final = 0.5
+HEARTBEAT: Final = 10.0
+"""Seconds between two signs of life of a runner, unless its queue wants to hear from it more often."""
 
 
 class _Model(BaseModel):
@@ -17,6 +20,8 @@ class Backoff(_Model):
     type: Literal["exponential", "fixed", "none"] = "none"
     delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
     max_delay: Annotated[float, Field(ge=0, le=3600)] = 3600.0
+    jitter: bool = False
+    """Whether each pause is lengthened by up to JITTER of itself, so that what failed together isn't tried together."""
 
     def pause_after(self, failed: int) -> float:
         """Seconds to wait after the `failed`-th failed attempt (1 is the first), ADR-006."""
@@ -25,9 +30,13 @@ class Backoff(_Model):
         factor = 2 ** min(failed - 1, 30) if self.type == "exponential" else 1
         return min(self.delay * factor, self.max_delay)
 
+    def lengthened(self, pause: float, chance: float) -> float:
+        """The pause as it is kept; `chance` is uniform in [0, 1). Jitter never shortens one, whatever `max_delay`."""
+        return pause * (1 + JITTER * chance) if self.jitter else pause
+
     def total(self, attempts: int) -> float:
-        """Seconds of all the pauses between `attempts` attempts."""
-        return sum(self.pause_after(failed) for failed in range(1, attempts))
+        """Seconds that all the pauses between `attempts` attempts take at most."""
+        return sum(self.lengthened(self.pause_after(failed), 1.0) for failed in range(1, attempts))
 
 
 class Repository(_Model):
@@ -52,6 +61,8 @@ class Assignment(_Model):
     backoff: Backoff = Backoff()
     timeout: Annotated[float, Field(gt=0, le=86400)]
     """Seconds of one attempt."""
+    heartbeat: Annotated[float, Field(gt=0, le=60)] = HEARTBEAT
+    """Seconds between two signs of life, at most."""
     repository: Repository | None = None
     config: dict[str, Any] = {}
     allowed_hosts: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from forge_core.assignment import Backoff
+from forge_core.assignment import HEARTBEAT, Backoff
 from forge_core.durations import parse_duration
 
 MAX_CONFIG_BYTES: Final = 16 * 1024
@@ -99,10 +99,11 @@ class BackoffSpec(_View):
     type: Literal["exponential", "fixed", "none"] = "none"
     delay: Seconds = 0.0
     max_delay: Seconds = 3600.0
+    jitter: bool = False
 
     def policy(self) -> Backoff:
         """As the runner is given it."""
-        return Backoff(type=self.type, delay=self.delay, max_delay=self.max_delay)
+        return Backoff(type=self.type, delay=self.delay, max_delay=self.max_delay, jitter=self.jitter)
 
 
 class RetrySpec(_View):
@@ -143,7 +144,12 @@ class RetentionSpec(_View):
 class StallSpec(_View):
     """`spec.stall`: a running pod without a heartbeat for this long is stalled."""
 
-    after: Seconds = 60.0
+    after: Annotated[Seconds, Field(ge=10)] = 60.0
+
+    @property
+    def heartbeat(self) -> float:
+        """Seconds between a runner's signs of life: four fit into `after`, so that a late one or two harm nobody."""
+        return min(HEARTBEAT, self.after / 4)
 
 
 class QueueSpec(_View):

@@ -4,13 +4,14 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
 from forge_core.assignment import Assignment
+from forge_core.ending import ended
 from forge_core.exits import Exit, FailureClass
 from forge_core.messages import Termination
 from forge_core.names import TERMINATION_PATH
@@ -67,14 +68,12 @@ async def _reporting(settings: Settings, assignment: Assignment) -> AsyncIterato
         return
     password = settings.redis_password.get_secret_value()
     async with Progress.connect(settings.redis_url, settings.redis_username, password) as progress:
-        reporter = Reporter(progress, assignment.tenant, assignment.uid, settings.heartbeat)
+        reporter = Reporter(progress, assignment.tenant, assignment.uid, min(settings.heartbeat, assignment.heartbeat))
         running = asyncio.ensure_future(reporter.run())
         try:
             yield reporter
         finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
+            await ended(running)
             await reporter.flush(_LAST_FLUSH)
 
 

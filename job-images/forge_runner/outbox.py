@@ -16,10 +16,11 @@ NEVER: Final = float("-inf")
 
 @dataclass(frozen=True)
 class Batch:
-    """What to send at once. One with neither state nor lines is a bare heartbeat."""
+    """What to send at once. A state is a sign of life; `beat` asks for one without a state."""
 
     state: ProgressMessage | None
     lines: tuple[str, ...]
+    beat: bool = False
 
 
 class Outbox:
@@ -53,13 +54,14 @@ class Outbox:
         return max(0.0, self._beaten + self._heartbeat - now)
 
     def take(self, now: float) -> Batch | None:
-        """What to send now, None when nothing is due. A state counts as a heartbeat."""
-        beat = self.quiet_for(now) == 0
-        if not self.news and not beat:
+        """What to send now, None when nothing is due. A state counts as a heartbeat, lines don't."""
+        due = self.quiet_for(now) == 0
+        if not self.news and not due:
             return None
-        batch = Batch(self._state, tuple(self._lines.popleft() for _ in range(min(len(self._lines), LINES_A_BATCH))))
+        lines = tuple(self._lines.popleft() for _ in range(min(len(self._lines), LINES_A_BATCH)))
+        batch = Batch(self._state, lines, due and self._state is None)
         self._state = None
-        if batch.state is not None or not batch.lines:
+        if batch.state is not None or batch.beat:
             self._beaten = now
         return batch
 

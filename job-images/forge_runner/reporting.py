@@ -100,7 +100,7 @@ class Reporter:
     async def _send(self, batch: Batch) -> None:
         if batch.state is not None:
             await self._sink.report(self._tenant, batch.state)
-        elif not batch.lines:
+        elif batch.beat:
             await self._sink.beat(self._tenant, self._uid)
         dropped = self._outbox.take_dropped()
         notice = (f"... {dropped} lines were not sent, see the whole log ...",) if dropped else ()

@@ -30,8 +30,8 @@ class Stop:
     exit: Exit
 
 
-def after(failure: Failure, claim: Claim, backoff: Backoff) -> Again | Stop:
-    """What follows when the attempt that `claim` granted ended in `failure`.
+def after(failure: Failure, claim: Claim, backoff: Backoff, chance: float) -> Again | Stop:
+    """What follows when the attempt that `claim` granted ended in `failure`; `chance` (in [0, 1)) is the jitter's.
 
     The runner doesn't judge by itself that the budget is spent, for disruptions are refunded: it asks, but at once
     when the numbers say that it will be told so (nobody should wait for a foreseeable refusal).
@@ -40,4 +40,5 @@ def after(failure: Failure, claim: Claim, backoff: Backoff) -> Again | Stop:
         return Stop(Exit.INTERRUPTED)
     if not failure.failure_class.retryable:
         return Stop(Exit.PERMANENT)
-    return Again(pause=backoff.pause_after(claim.attempt), likely=claim.attempt < claim.attempts)
+    pause = backoff.lengthened(backoff.pause_after(claim.attempt), chance)
+    return Again(pause=pause, likely=claim.attempt < claim.attempts)

@@ -4,6 +4,7 @@ It ends with an exit code that is true (forge_core.exits) and with last words, w
 """
 
 import asyncio
+import random
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -140,7 +141,7 @@ class Shell:
             await self._unless_stopped(saving, self.settings.farewell)
         except (Away, Refused, Unfit, OSError, Stopped) as error:
             self.teller.line(f"how attempt {attempt} ended could not be stored: {error or 'no time was left'}")
-        follows = after(failure, running.claim, self.assignment.backoff)
+        follows = after(failure, running.claim, self.assignment.backoff, random.random())  # noqa: S311 - no secret
         return follows if isinstance(follows, Again) else self._ending(follows.exit, failure)
 
     async def _pause(self, seconds: float) -> None:

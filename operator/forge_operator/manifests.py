@@ -124,6 +124,7 @@ def _assignment(
             attempts=queue.retry.attempts,
             backoff=queue.retry.backoff.policy(),
             timeout=timeout_of(queue, spec),
+            heartbeat=queue.stall.heartbeat,
             repository=Repository(
                 url=where.url, ref=where.ref, has_credentials=where.credentials_secret_ref is not None
             )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from forge_core import logs
 from forge_core.cluster import Cluster, ClusterError
+from forge_core.ending import ended
 from forge_core.history.database import History, HistoryUnavailable
 from forge_core.progress import Progress
 from forge_operator.health import serving
@@ -135,5 +136,6 @@ class _Life:
         for task in left:
             task.cancel()
         await parts.kopf.stop()
-        if left:
-            await asyncio.wait(left, timeout=TASKS_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TASKS_SECONDS):
+                await ended(*left)

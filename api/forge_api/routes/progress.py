@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, Header, Query, WebSocket, WebSocketDisco
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 
-from forge_api.background import ended
 from forge_api.deps import SUBPROTOCOL, Calling, Held, Named, admit, find, services_of, socket_token
 from forge_api.following import Following, Told, resume_token
 from forge_api.problems import Problem, answer, responses, unavailable
 from forge_api.relay import TooMany
 from forge_core.cluster import ClusterError
+from forge_core.ending import ended
 from forge_core.history.database import HistoryUnavailable
 
 router = APIRouter(tags=["progress"])

@@ -1,12 +1,17 @@
 """The kinds of work a runner can do, and what each hands back.
 
-A kind is a synchronous callable that runs in a child process of the runner with its own process group, which is killed
-as a whole on a timeout. It raises `Permanent` or `Transient` (forge_runner.report), or returns a `Result`.
+A kind is a package or module of this folder, named as the queue's jobType (`test_generation` for test-generation), with
+a synchronous callable `work`. So an image knows the kinds whose folders it holds, and a new kind is one folder more.
+`work` runs in a child process of the runner with its own process group, which is killed as a whole on a timeout. It
+raises `Permanent` or `Transient` (forge_runner.report), or returns a `Result`.
 """
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+import pkgutil
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -41,22 +46,22 @@ class Kind(Protocol):
         ...
 
 
-class _Lazy(Mapping[str, Kind]):
+class _Folder(Mapping[str, Kind]):
     """Imports a kind when it is asked for, so that a runner image needs only the libraries of its own kind."""
 
-    def __init__(self, places: Mapping[str, str]) -> None:
-        self._places = places
-
     def __getitem__(self, kind: str) -> Kind:
-        module, _, name = self._places[kind].partition(":")
-        return cast("Callable[..., Result]", getattr(importlib.import_module(module), name))
+        module = f"{__name__}.{kind.replace('-', '_')}"
+        if not _JOB_TYPE.fullmatch(kind) or find_spec(module) is None:
+            raise KeyError(kind)
+        return cast("Kind", importlib.import_module(module).work)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return (module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__))
 
     def __len__(self) -> int:
-        return len(self._places)
+        return sum(1 for _ in self)
 
 
-KINDS: Final[Mapping[str, Kind]] = _Lazy({"analysis": "forge_runner.kinds.analysis:analyse"})
+_JOB_TYPE: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+KINDS: Final[Mapping[str, Kind]] = _Folder()
 """`assignment.kind` (the queue's jobType) -> the callable."""

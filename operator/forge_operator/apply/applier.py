@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from forge_core import logs
 from forge_core.cluster import ApiError, ClusterError, Conflict, NotFound, Refused, Unavailable
+from forge_core.ending import ended
 from forge_core.history.database import HistoryUnavailable
 from forge_operator.actions import Action
 from forge_operator.metrics import Metrics
@@ -116,9 +117,7 @@ class Applier:
             return
         tasks = list(self._in_hand.values())
         _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        await ended(*late)
 
 
 def _word(error: Exception) -> str:

@@ -22,9 +22,9 @@ def test_a_burst_becomes_one_message_with_the_newest_state() -> None:
 
 def test_silence_is_broken_by_a_heartbeat() -> None:
     outbox = Outbox(heartbeat=10)
-    assert outbox.take(now=0) == Batch(None, ())
+    assert outbox.take(now=0) == Batch(None, (), beat=True)
     assert outbox.take(now=9.9) is None
-    assert outbox.take(now=10) == Batch(None, ())
+    assert outbox.take(now=10) == Batch(None, (), beat=True)
 
 
 def test_a_state_counts_as_a_heartbeat_but_lines_do_not() -> None:
@@ -34,6 +34,16 @@ def test_a_state_counts_as_a_heartbeat_but_lines_do_not() -> None:
     outbox.put_line("a line")
     outbox.take(now=9)
     assert outbox.quiet_for(now=9) == 1
+
+
+def test_a_heartbeat_is_due_also_while_lines_keep_coming() -> None:
+    outbox = Outbox(heartbeat=10)
+    outbox.take(now=0)
+    outbox.put_line("a line")
+    assert outbox.take(now=5) == Batch(None, ("a line",))
+    outbox.put_line("another")
+    assert outbox.take(now=10) == Batch(None, ("another",), beat=True)
+    assert outbox.quiet_for(now=10) == 10
 
 
 def test_what_could_not_be_sent_is_sent_later_in_order() -> None:

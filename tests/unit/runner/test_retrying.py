@@ -1,5 +1,7 @@
 """What follows a failed attempt."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,21 +21,21 @@ def failed(failure_class: FailureClass) -> Failure:
 @pytest.mark.parametrize(("attempt", "pause"), [(1, 2), (2, 4), (3, 8), (4, 16), (5, 16)], ids=str)
 def test_the_pause_doubles_up_to_its_cap(attempt: int, pause: float) -> None:
     claim = Claim(attempt=attempt, attempts=10)
-    assert after(failed(FailureClass.TRANSIENT), claim, EXPONENTIAL) == Again(pause, likely=True)
+    assert after(failed(FailureClass.TRANSIENT), claim, EXPONENTIAL, 0.7) == Again(pause, likely=True)
 
 
 def test_the_last_attempt_of_the_budget_is_asked_about_without_a_pause_first() -> None:
-    follows = after(failed(FailureClass.TIMEOUT), Claim(attempt=3, attempts=3), EXPONENTIAL)
+    follows = after(failed(FailureClass.TIMEOUT), Claim(attempt=3, attempts=3), EXPONENTIAL, 0.7)
     assert follows == Again(8, likely=False)
 
 
 def test_a_permanent_failure_stops_whatever_the_budget() -> None:
-    follows = after(failed(FailureClass.PERMANENT), Claim(attempt=1, attempts=3), EXPONENTIAL)
+    follows = after(failed(FailureClass.PERMANENT), Claim(attempt=1, attempts=3), EXPONENTIAL, 0.7)
     assert follows == Stop(Exit.PERMANENT)
 
 
 def test_a_disruption_ends_the_pod_but_not_the_job() -> None:
-    follows = after(failed(FailureClass.DISRUPTION), Claim(attempt=1, attempts=3), EXPONENTIAL)
+    follows = after(failed(FailureClass.DISRUPTION), Claim(attempt=1, attempts=3), EXPONENTIAL, 0.7)
     assert follows == Stop(Exit.INTERRUPTED)
 
 
@@ -41,9 +43,33 @@ def test_a_disruption_ends_the_pod_but_not_the_job() -> None:
 def test_nothing_is_tried_again_that_another_attempt_cannot_help(
     failure_class: FailureClass, attempt: int, attempts: int
 ) -> None:
-    follows = after(failed(failure_class), Claim(attempt=attempt, attempts=attempts), EXPONENTIAL)
+    follows = after(failed(failure_class), Claim(attempt=attempt, attempts=attempts), EXPONENTIAL, 0.7)
     if isinstance(follows, Again):
         assert failure_class.retryable
         assert 0 <= follows.pause <= EXPONENTIAL.max_delay
     else:
         assert follows.exit in {Exit.PERMANENT, Exit.INTERRUPTED}
+
+
+@given(
+    st.sampled_from(["exponential", "fixed", "none"]),
+    st.floats(0, 3600),
+    st.floats(0, 3600),
+    st.integers(1, 20),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_jitter_only_ever_lengthens_a_pause_and_by_half_at_most(
+    kind: Literal["exponential", "fixed", "none"], delay: float, most: float, attempt: int, chance: float
+) -> None:
+    exact = Backoff(type=kind, delay=delay, max_delay=most)
+    asked = exact.pause_after(attempt)
+    claim = Claim(attempt=attempt, attempts=20)
+    follows = after(failed(FailureClass.TRANSIENT), claim, exact.model_copy(update={"jitter": True}), chance)
+    assert isinstance(follows, Again)
+    assert asked <= follows.pause <= 1.5 * asked
+    assert after(failed(FailureClass.TRANSIENT), claim, exact, chance) == Again(asked, likely=attempt < 20)
+
+
+def test_a_deadline_allows_for_the_longest_jitter() -> None:
+    assert EXPONENTIAL.total(3) == 6
+    assert EXPONENTIAL.model_copy(update={"jitter": True}).total(3) == 9

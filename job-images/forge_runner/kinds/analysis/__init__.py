@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forge_runner.kinds.analysis.analysis import analyse
+    from forge_runner.kinds.analysis.analysis import analyse as work
 
-__all__ = ["analyse"]
+__all__ = ["analyse", "work"]
 
 
 def __getattr__(name: str) -> Any:
     # Only when asked for: the worker process, which has this package too, starts in half the time without it.
-    if name != "analyse":
+    if name not in __all__:
         raise AttributeError(name)
     from forge_runner.kinds.analysis.analysis import analyse  # noqa: PLC0415
 
