@@ -6,6 +6,7 @@ the sentence that says why.
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from forge_core.messages import Termination
@@ -15,9 +16,11 @@ from forge_core.names import (
     ATTEMPTS_ANNOTATION,
     GROUP,
     JOB_UID_LABEL,
+    MAX_RUNNING_ANNOTATION,
     QUEUE_LABEL,
     RUNNER_CONTAINER,
     TENANT_LABEL,
+    WEIGHT_ANNOTATION,
     child_job_name,
 )
 from forge_core.resource import MAX_CONFIG_BYTES, Invalid, JobSpec, Phase, QueueSpec
@@ -35,9 +38,12 @@ from forge_operator.digests import (
     Status,
     Trouble,
 )
-from forge_operator.reading import items, moment, part, text, texts, truth, whole
+from forge_operator.reading import amount, items, moment, part, text, texts, truth, whole
 from forge_operator.reasons import Reason
+from forge_operator.unschedulable import Amounts
 
+MAX_WEIGHT: Final = 1000
+MAX_RUNNING: Final = 1_000_000
 _IMAGE_TROUBLE: Final = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 _START_TROUBLE: Final = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 
@@ -121,14 +127,36 @@ def _within_limits(spec: JobSpec) -> JobSpec:
 
 def _queue(raw: object) -> QueueDigest:
     try:
-        return QueueDigest(**_identity(raw), spec=QueueSpec.read(part(raw, "spec")), problem="")
+        spec, problem = QueueSpec.read(part(raw, "spec")), ""
     except (Invalid, ValueError, RecursionError) as error:
-        return QueueDigest(**_identity(raw), spec=None, problem=f"spec.{error}"[:1000])
+        spec, problem = None, f"spec.{error}"[:1000]
+    generation = whole(raw, "metadata", "generation")
+    return QueueDigest(**_identity(raw), spec=spec, problem=problem, generation=generation)
 
 
 def _namespace(raw: object) -> NamespaceDigest:
-    labels = texts(raw, "metadata", "labels")
-    return NamespaceDigest(**_identity(raw), tenant=labels.get(TENANT_LABEL, ""), labels=labels)
+    labels, annotations = texts(raw, "metadata", "labels"), texts(raw, "metadata", "annotations")
+    weight, weightless = _within(annotations, WEIGHT_ANNOTATION, 1, MAX_WEIGHT)
+    cap, capless = _within(annotations, MAX_RUNNING_ANNOTATION, 0, MAX_RUNNING)
+    return NamespaceDigest(
+        **_identity(raw),
+        tenant=labels.get(TENANT_LABEL, ""),
+        labels=labels,
+        weight=weight,
+        max_running=cap,
+        problem="; ".join(filter(None, (weightless, capless))),
+    )
+
+
+def _within(annotations: dict[str, str], key: str, least: int, most: int) -> tuple[int | None, str]:
+    """The whole number of an annotation, None when it is left out or ignored, and then why it is ignored."""
+    said = annotations.get(key)
+    if said is None:
+        return None, ""
+    number = int(said) if said.isascii() and said.isdigit() and len(said) < 10 else -1
+    if least <= number <= most:
+        return number, ""
+    return None, f"annotation {key} is ignored: {said[:40]!r} is no whole number from {least} to {most}"
 
 
 def _controller(raw: object, kind: str) -> dict[str, Any]:
@@ -207,12 +235,28 @@ def _pod(raw: object) -> PodDigest | None:
         out_of_memory=text(ended, "reason") == "OOMKilled",
         words=Termination.decode(text(ended, "message", limit=8192)),
         memory_limit=texts(_named(raw, "spec", "containers"), "resources", "limits").get("memory", "")[:32],
+        needs=_needs(raw),
     )
+
+
+def _needs(raw: object) -> Amounts:
+    asked = [part(container, "resources", "requests") for container in items(raw, "spec", "containers")]
+    return _amounts(sum(amount(one, "cpu") for one in asked), sum(amount(one, "memory") for one in asked))
+
+
+@lru_cache(maxsize=1024)
+def _amounts(cpu: int, memory: int) -> Amounts:
+    """One object for all pods of a size."""
+    return Amounts(cpu, memory)
 
 
 def _node(raw: object) -> NodeDigest:
     ready = any(c.type == "Ready" and c.holds for c in _conditions(raw))
-    return NodeDigest(**_identity(raw), ready=ready)
+    closed = truth(raw, "spec", "unschedulable")
+    tainted = any(text(taint, "effect") in {"NoSchedule", "NoExecute"} for taint in items(raw, "spec", "taints"))
+    has = part(raw, "status", "allocatable")
+    offers = Amounts(amount(has, "cpu"), amount(has, "memory"))
+    return NodeDigest(**_identity(raw), ready=ready, takes_pods=ready and not closed and not tainted, offers=offers)
 
 
 def _event(raw: object) -> EventDigest | None:

@@ -9,6 +9,7 @@ from typing import Any
 from forge_core.messages import Termination
 from forge_core.resource import JobSpec, Phase, QueueSpec
 from forge_operator.reasons import Reason
+from forge_operator.unschedulable import Amounts
 
 
 class Kind(StrEnum):
@@ -95,6 +96,8 @@ class QueueDigest(Digest):
 
     spec: QueueSpec | None
     problem: str
+    generation: int
+    """Of its spec."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,12 @@ class NamespaceDigest(Digest):
 
     tenant: str
     labels: Mapping[str, str]
+    weight: int | None
+    """As annotated; None when it says nothing that counts."""
+    max_running: int | None
+    """As annotated; None when it says nothing that counts."""
+    problem: str
+    """Which annotation is ignored, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +177,8 @@ class PodDigest(Digest):
     out_of_memory: bool
     words: Termination | None
     memory_limit: str
+    needs: Amounts
+    """What its containers ask for."""
 
     @property
     def live(self) -> bool:
@@ -180,6 +191,10 @@ class NodeDigest(Digest):
     """A node, and whether its kubelet says that it is ready."""
 
     ready: bool
+    takes_pods: bool
+    """Whether it isn't cordoned, and has no taint that keeps runners away."""
+    offers: Amounts
+    """What it has for pods (allocatable)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

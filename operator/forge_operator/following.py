@@ -10,12 +10,13 @@ from typing import Final
 from forge_core.resource import Invalid, Phase
 from forge_operator.actions import Action, CreateJob, DeleteJob, ExtendDeadline, PatchStatus, SuspendJob
 from forge_operator.deadlines import extension, is_near
-from forge_operator.digests import AnalysisJobDigest, JobDigest
+from forge_operator.digests import AnalysisJobDigest, JobDigest, PodDigest, Trouble
 from forge_operator.manifests import job_of
 from forge_operator.outcomes import MAX_WORDS, cause_of, failure_of
 from forge_operator.picture import Picture
 from forge_operator.reasons import ConditionType, Reason
 from forge_operator.statuses import Facts, fares, is_cancelled, is_cancelling, is_completed, is_failed, is_invalid, runs
+from forge_operator.unschedulable import why_unschedulable
 
 STILL_RUNNING: Final = timedelta(seconds=2)
 """startedAt has whole seconds: two of them are at least one second after the start."""
@@ -136,22 +137,29 @@ def _deadline(picture: Picture, now: datetime, job: AnalysisJobDigest, child: Jo
 def _trouble(picture: Picture, child: JobDigest) -> tuple[Reason, str]:
     refused = picture.pod_refusals.get(child.uid)
     if refused is not None and child.quiet:
-        return Reason.POD_REFUSED, f"Its pod can't be created and is tried again: {refused.message[:MAX_WORDS]}"
+        words = refused.message[:MAX_WORDS]
+        return Reason.POD_REFUSED, f"Admitted; its pod can't be created and is tried again: {words}"
     pods = picture.pods_of(child)
     for pod in pods:
         if pod.running_since is not None:
             return Reason.ADMITTED, ""
     for pod in pods:
         if pod.live and pod.trouble is not None and pod.deleted_at is None:
-            return pod.trouble.reason, f"{_WORDS[pod.trouble.reason]}: {pod.trouble.message[:MAX_WORDS]}"
+            return pod.trouble.reason, f"{_WORDS[pod.trouble.reason]}: {_detail(picture, pod, pod.trouble)}"
     failed = [pod for pod in picture.all_pods_of(child) if pod.phase == "Failed"] if pods or child.failed else []
     if failed:
-        return Reason.RETRYING, f"Another pod follows; of the last one: {cause_of(failed[-1])}"
+        return Reason.RETRYING, f"Admitted; another pod follows; of the last one: {cause_of(failed[-1])}"
     return Reason.ADMITTED, ""
 
 
 _WORDS: Final = {
-    Reason.UNSCHEDULABLE: "No node takes its pod yet; it starts by itself once one does",
-    Reason.IMAGE_UNAVAILABLE: "The runner's image can't be pulled; it is tried again",
-    Reason.CONTAINER_NOT_STARTED: "Its container can't be started; it is tried again",
+    Reason.UNSCHEDULABLE: "Admitted; pod unschedulable",
+    Reason.IMAGE_UNAVAILABLE: "Admitted; the runner's image can't be pulled and is tried again",
+    Reason.CONTAINER_NOT_STARTED: "Admitted; its container can't be started and is tried again",
 }
+
+
+def _detail(picture: Picture, pod: PodDigest, trouble: Trouble) -> str:
+    if trouble.reason is Reason.UNSCHEDULABLE:
+        return why_unschedulable(trouble.message, pod.needs, picture.room())[:MAX_WORDS]
+    return trouble.message[:MAX_WORDS]

@@ -27,6 +27,8 @@ from forge_operator.ended import Ended
 from forge_operator.placing import Owner, Place, Places, State, state_of, turn_of
 from forge_operator.pods import Pods
 from forge_operator.reading import part, text, whole
+from forge_operator.tenants import Tenants
+from forge_operator.unschedulable import Room, room_of
 
 REQUIRED: Final = frozenset(kind for kind in Kind if kind is not Kind.EVENT)
 """Nothing is decided before a first complete list of each of these."""
@@ -45,7 +47,7 @@ class Surroundings:
     redis_url: str = ""
     allowed_hosts: tuple[str, ...] = ()
     tenant_cap: int | None = None
-    """Jobs that one tenant may have admitted at once, over all queues; None is no limit."""
+    """Jobs that a tenant which names no cap may have admitted at once, over all queues; None is no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Picture:
         self.analysis_jobs: dict[str, AnalysisJobDigest] = {}
         self.queues: dict[str, QueueDigest] = {}
         self.namespaces: dict[str, NamespaceDigest] = {}
+        self.tenants = Tenants(self.surroundings.tenant_cap)
         self.nodes: dict[str, NodeDigest] = {}
         self.jobs: dict[Owner, JobDigest] = {}
         self.places = Places()
@@ -114,6 +117,7 @@ class Picture:
         self._owner_of_job: dict[str, Owner] = {}
         self._starts: dict[str, Starts] = {}
         self._held_in: dict[str, int] = defaultdict(int)
+        self._room: tuple[Room | None] | None = None
 
     # --- what was seen -------------------------------------------------------------------------------------------
 
@@ -242,6 +246,13 @@ class Picture:
         found = self.namespaces.get(namespace)
         return found.tenant if found else ""
 
+    def room(self) -> Room | None:
+        """What nodes that take pods have and have left, our own pods counted; None when there is no such node."""
+        if self._room is None:
+            nodes = [(node.offers, self.pods.asked_on(node.name)) for node in self.nodes.values() if node.takes_pods]
+            self._room = (room_of(nodes),)
+        return self._room[0]
+
     def slots_used(self, queue: str) -> int:
         """How many jobs hold a slot of a queue."""
         return sum(map(len, self.places.admitted_in(queue).values()))
@@ -276,11 +287,14 @@ class Picture:
             case PodDigest():
                 self._index_pod(digest, after is not None)
             case QueueDigest():
-                self._index_queue(digest, after is not None)
+                same = isinstance(before, QueueDigest) and isinstance(after, QueueDigest) and before.spec == after.spec
+                self._index_queue(digest, after is not None, same)
             case NamespaceDigest():
                 _by_name(self.namespaces, digest, after is not None)
+                self.tenants.changed(_namespace(before), _namespace(after))
             case NodeDigest():
                 _by_name(self.nodes, digest, after is not None)
+                self._room = None
             case EventDigest():
                 self._index_event(digest, after is not None)
         return Change(kind, before, after)
@@ -316,6 +330,7 @@ class Picture:
         self._place(owner)
 
     def _index_pod(self, pod: PodDigest, there: bool) -> None:
+        self._room = None
         if there:
             self.pods.put(pod)
         else:
@@ -324,8 +339,10 @@ class Picture:
         if owner is not None:
             self._place(owner)
 
-    def _index_queue(self, queue: QueueDigest, there: bool) -> None:
+    def _index_queue(self, queue: QueueDigest, there: bool, same: bool) -> None:
         _by_name(self.queues, queue, there)
+        if same:
+            return  # Only its status was written: nobody's place depends on that.
         starts = Starts(self._kept(queue.name))
         for at, uid in self._starts[queue.name].items() if queue.name in self._starts else ():
             starts.add(uid, at)
@@ -370,6 +387,10 @@ class Picture:
         found = self.queues.get(queue)
         default = found.spec.default_priority if found and found.spec else 5
         self.places.put(owner, Place(state, queue, turn_of(job, default)))
+
+
+def _namespace(digest: AnyDigest | None) -> NamespaceDigest | None:
+    return digest if isinstance(digest, NamespaceDigest) else None
 
 
 def _by_name(index: dict[str, _D], digest: _D, there: bool) -> None:

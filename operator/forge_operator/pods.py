@@ -6,6 +6,7 @@ from typing import Final
 
 from forge_operator.digests import PodDigest
 from forge_operator.placing import Owner
+from forge_operator.unschedulable import Amounts
 
 REMEMBERED: Final = 20
 """Ended pods remembered for one Job after their deletion."""
@@ -22,6 +23,11 @@ class Pods:
         self._there: dict[Owner, dict[str, PodDigest]] = defaultdict(dict)
         self._gone: dict[Owner, dict[str, PodDigest]] = defaultdict(dict)
         self._refunded: set[str] = set()
+        self._asked: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+    def asked_on(self, node: str) -> Amounts:
+        """What our live pods on a node ask for."""
+        return Amounts(*self._asked[node]) if node in self._asked else Amounts()
 
     def of(self, job: Owner) -> Collection[PodDigest]:
         """Those that are there."""
@@ -33,7 +39,10 @@ class Pods:
 
     def put(self, pod: PodDigest) -> None:
         """A pod as it is now."""
-        self._there[_owner(pod)][pod.uid] = pod
+        there = self._there[_owner(pod)]
+        self._count(there.get(pod.uid), -1)
+        self._count(pod, 1)
+        there[pod.uid] = pod
         if pod.disruption and pod.phase != "Succeeded" and pod.uid not in self._refunded:
             self.unrefunded[pod.uid] = pod
         if pod.deleted_at is not None:
@@ -44,7 +53,7 @@ class Pods:
     def remove(self, pod: PodDigest, ours: bool) -> None:
         """A pod is gone; that of a Job of ours is remembered."""
         owner = _owner(pod)
-        self._there[owner].pop(pod.uid, None)
+        self._count(self._there[owner].pop(pod.uid, None), -1)
         if not self._there[owner]:
             del self._there[owner]
         self._refunded.discard(pod.uid)
@@ -56,6 +65,14 @@ class Pods:
         """The Job is gone: nothing is owed for its pods any more."""
         for uid in [*self._gone.pop(job, ()), *self._there.get(job, ())]:
             self.unrefunded.pop(uid, None)
+
+    def _count(self, pod: PodDigest | None, times: int) -> None:
+        if pod is not None and pod.node and pod.live:
+            asked = self._asked[pod.node]
+            asked[0] += times * pod.needs.cpu
+            asked[1] += times * pod.needs.memory
+            if asked == [0, 0]:
+                del self._asked[pod.node]
 
     def refund_recorded(self, uid: str) -> None:
         """The history holds the refund of this pod."""

@@ -34,7 +34,7 @@ class QueueStatus:
     async def once(self) -> None:
         """Write the status of each queue that stands otherwise than was last written."""
         for name, queue in list(self._sink.picture.queues.items()):
-            status = self._status(name)
+            status = self._status(name, queue.generation)
             if self._written.get(queue.uid) == status:
                 continue
             patch = {"metadata": {"uid": queue.uid}, "status": status}
@@ -46,7 +46,7 @@ class QueueStatus:
             self._written[queue.uid] = status
             self._sink.seen(Kind.JOB_QUEUE, "MODIFIED", answer, "answer")
 
-    def _status(self, queue: str) -> dict[str, Any]:
+    def _status(self, queue: str, generation: int) -> dict[str, Any]:
         picture = self._sink.picture
         closed = why_closed(picture, queue)
         message = closed.message.removeprefix("Waiting: ") if closed else ""
@@ -54,4 +54,5 @@ class QueueStatus:
             "waiting": sum(map(len, picture.places.waiting(queue).values())),
             "active": picture.slots_used(queue),
             "message": message[:1].upper() + message[1:],
+            "observedGeneration": generation,
         }

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from forge_core.durations import parse_timestamp
+from forge_core.quantities import mebibytes, millicores
 
 MAX_TEXT: Final = 1024
 """Characters kept of any sentence that somebody else wrote."""
+MAX_AMOUNT: Final = 2**40
 
 
 def part(raw: object, *path: str) -> dict[str, Any]:
@@ -36,6 +38,16 @@ def whole(raw: object, *path: str, default: int = 0) -> int:
     if isinstance(found, str) and found.isascii() and found.isdigit() and len(found) < 20:
         return int(found)
     return found if isinstance(found, int) and not isinstance(found, bool) else default
+
+
+def amount(raw: object, resource: str) -> int:
+    """The amount of `cpu` (in millicores) or `memory` (in MiB) in a mapping of requests, 0 when there is none."""
+    found = part(raw).get(resource)
+    written = str(found) if isinstance(found, int | float | str) and not isinstance(found, bool) else ""
+    try:
+        return min((millicores if resource == "cpu" else mebibytes)(written), MAX_AMOUNT)
+    except ValueError:
+        return 0
 
 
 def truth(raw: object, *path: str) -> bool:

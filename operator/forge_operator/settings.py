@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     """Hosts, comma separated, that repositories may be on although their address is not public."""
     installation: str = ""
     """Serve only namespaces whose label forge-factory.dev/installation says this; empty: those without the label."""
+    tenant_max_running: int | None = Field(default=None, ge=0)
+    """Jobs that a tenant may have running at once, over all queues, unless its namespace says otherwise."""
     kubeconfig: str | None = None
     """Outside of a cluster: a kubeconfig; KUBECONFIG is heeded too."""
     log_level: str = "INFO"

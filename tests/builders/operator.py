@@ -11,8 +11,10 @@ from forge_core.names import (
     API_VERSION,
     ATTEMPTS_ANNOTATION,
     JOB_UID_LABEL,
+    MAX_RUNNING_ANNOTATION,
     QUEUE_LABEL,
     TENANT_LABEL,
+    WEIGHT_ANNOTATION,
     child_job_name,
 )
 from forge_operator.digests import Kind
@@ -62,20 +64,36 @@ def make_queue(name: str = "analysis", *, version: int = 5, **spec: Any) -> Raw:
     }
 
 
-def make_namespace(name: str = NAMESPACE, *, tenant: str | None = None, version: int = 3, **labels: str) -> Raw:
+def make_namespace(
+    name: str = NAMESPACE,
+    *,
+    tenant: str | None = None,
+    version: int = 3,
+    weight: object = None,
+    max_running: object = None,
+    **labels: str,
+) -> Raw:
     """A namespace of the tenant of the same name; `tenant=""` leaves the label out."""
     tenant = name if tenant is None else tenant
     own = {TENANT_LABEL: tenant} if tenant else {}
-    metadata = {"name": name, "uid": f"uid-ns-{name}", "resourceVersion": str(version), "labels": {**own, **labels}}
+    terms = {WEIGHT_ANNOTATION: weight, MAX_RUNNING_ANNOTATION: max_running}
+    metadata = {
+        "name": name,
+        "uid": f"uid-ns-{name}",
+        "resourceVersion": str(version),
+        "labels": {**own, **labels},
+        "annotations": {key: str(value) for key, value in terms.items() if value is not None},
+    }
     return {"metadata": metadata}
 
 
-def make_node(name: str = "node-1", *, ready: bool = True, version: int = 4) -> Raw:
-    """A node."""
+def make_node(name: str = "node-1", *, ready: bool = True, version: int = 4, cpu: str = "2", **spec: Any) -> Raw:
+    """A node of `cpu` cores and 4 GiB."""
     condition = {"type": "Ready", "status": "True" if ready else "Unknown"}
     return {
         "metadata": {"name": name, "uid": f"uid-node-{name}", "resourceVersion": str(version)},
-        "status": {"conditions": [condition]},
+        "spec": spec,
+        "status": {"conditions": [condition], "allocatable": {"cpu": cpu, "memory": "4194304Ki"}},
     }
 
 
@@ -140,7 +158,9 @@ def make_pod(
         "metadata": metadata,
         "spec": {
             "nodeName": more.pop("node", "node-1"),
-            "containers": [{"name": "runner", "resources": {"limits": {"memory": "512Mi"}}}],
+            "containers": [
+                {"name": "runner", "resources": {"limits": {"memory": "512Mi"}, "requests": more.pop("requests", {})}}
+            ],
         },
         "status": {"phase": phase, "containerStatuses": [{"name": "runner", "state": state}], **more},
     }

@@ -26,6 +26,8 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 
 {{- define "forge.tenant.label" -}}forge-factory.dev/tenant{{- end -}}
 {{- define "forge.installation.label" -}}forge-factory.dev/installation{{- end -}}
+{{- define "forge.weight.annotation" -}}forge-factory.dev/weight{{- end -}}
+{{- define "forge.maxrunning.annotation" -}}forge-factory.dev/max-running{{- end -}}
 
 {{/* addresses */}}
 {{- define "forge.api.url" -}}

@@ -1,12 +1,13 @@
 """One round of admission for each queue: who starts now, and what each of the others waits for."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from forge_operator.admission.gates import Refused, Round, first_refusal, rate_window, why_closed
-from forge_operator.admission.turns import in_turn
+from forge_operator.admission.allowances import allowances, cuts
+from forge_operator.admission.gates import Reach, Refused, Round, first_refusal, rate_window, why_closed
+from forge_operator.admission.turns import Standing, in_turn
 from forge_operator.digests import AnalysisJobDigest
 from forge_operator.picture import Picture
 
@@ -31,14 +32,32 @@ class Admission:
 
 def admissions(picture: Picture, now: datetime) -> list[Admission]:
     """The rounds of all queues in which somebody waits."""
-    by_tenant: dict[str, int] = defaultdict(int)
-    for namespace, _ in picture.places.admitted():
-        by_tenant[picture.tenant_of(namespace)] += 1
     queues = [queue for queue in picture.places.queues() if picture.places.waiting(queue)]
-    return [_admit(_open_round(picture, now, queue, by_tenant)) for queue in queues]
+    by_tenant = _running(picture, *picture.places.queues())
+    left = allowances(picture, by_tenant, queues)
+    allowed = {queue: dict(left) for queue in queues}
+    rounds: dict[str, Admission] = {}
+    again = set(queues)
+    while again:
+        for queue in again:
+            rounds[queue] = _admit(_open_round(picture, now, queue, by_tenant), dict(allowed[queue]))
+        fewer = cuts(picture, left, {queue: rounds[queue].admitted for queue in queues}) if left else {}
+        for queue, counts in fewer.items():
+            allowed[queue].update(counts)
+        again = set(fewer)
+    return [rounds[queue] for queue in queues]
 
 
-def _open_round(picture: Picture, now: datetime, queue: str, by_tenant: dict[str, int]) -> Round:
+def _running(picture: Picture, *queues: str) -> Counter[str]:
+    """How many jobs of each tenant hold a slot in these queues."""
+    running: Counter[str] = Counter()
+    for queue in queues:
+        for namespace, uids in picture.places.admitted_in(queue).items():
+            running[picture.tenant_of(namespace)] += len(uids)
+    return running
+
+
+def _open_round(picture: Picture, now: datetime, queue: str, by_tenant: Mapping[str, int]) -> Round:
     found = picture.queues.get(queue)
     spec = found.spec if found else None
     return Round(
@@ -47,27 +66,25 @@ def _open_round(picture: Picture, now: datetime, queue: str, by_tenant: dict[str
         queue=queue,
         used=picture.slots_used(queue),
         recent=picture.starts_after(queue, now - rate_window(spec)) if spec else 0,
+        running=_running(picture, queue),
         by_tenant=by_tenant,
         spec=spec,
         closed=why_closed(picture, queue),
     )
 
 
-def _admit(turn: Round) -> Admission:
+def _admit(turn: Round, allowed: dict[str, int]) -> Admission:
+    turn.allowances = allowed
     picture, admission = turn.picture, Admission(turn)
-    running: dict[str, int] = defaultdict(int)
-    for namespace, uids in picture.places.admitted_in(turn.queue).items():
-        running[picture.tenant_of(namespace)] += len(uids)
-    for _, _, uid in in_turn(picture.places.waiting(turn.queue), picture.tenant_of, running):
+    standing = Standing(picture.tenant_of, lambda tenant: picture.tenants.of(tenant).weight, turn.running)
+    for _, _, uid in in_turn(picture.places.waiting(turn.queue), standing):
         job = picture.analysis_jobs[uid]
-        refusal = first_refusal(turn, job)
+        tenant, refusal = picture.tenant_of(job.namespace), first_refusal(turn, job)
         if refusal is None:
-            tenant = picture.tenant_of(job.namespace)
             admission.admitted.append(job)
-            turn.used += 1
-            turn.recent += 1
-            turn.by_tenant[tenant] += 1
-            running[tenant] += 1
-        elif refusal.queue_wide:
+            turn.admit(tenant)
+        elif refusal.reach is Reach.TENANT:
+            standing.passed.add(tenant)
+        elif refusal.reach is Reach.QUEUE:
             break
     return admission

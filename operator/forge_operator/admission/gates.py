@@ -1,8 +1,9 @@
 """The gates between a waiting job and its Job: each is asked in turn, and the first refusal is what the user reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from forge_core.durations import format_duration
@@ -14,13 +15,23 @@ from forge_operator.picture import Picture
 from forge_operator.reasons import Reason
 
 
+class Reach(StrEnum):
+    """Whom a refusal holds back."""
+
+    JOB = "job"
+    TENANT = "tenant"
+    """Every job of the tenant in this queue."""
+    QUEUE = "queue"
+    """Every job of the queue."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why a job waits. `queue_wide` says that it holds for each job of the queue."""
+    """Why a job waits."""
 
     reason: Reason
     message: str
-    queue_wide: bool = False
+    reach: Reach = Reach.JOB
 
 
 @dataclass(slots=True)
@@ -34,15 +45,29 @@ class Round:
     """Slots held, those of this round included."""
     recent: int
     """Starts in the rate's window, those of this round included."""
-    by_tenant: dict[str, int]
-    """Admitted jobs of each tenant over all queues, those of this round included."""
+    running: dict[str, int]
+    """Admitted jobs of each tenant in this queue, those of this round included."""
+    by_tenant: Mapping[str, int]
+    """Admitted jobs of each tenant over all queues before the round."""
     spec: QueueSpec | None = None
     closed: Refused | None = None
     """Why the queue as such takes nobody."""
     opened: dict[tuple[str, str], Refused | None] = field(default_factory=dict)
     """Answers of `queue_is_open` by namespace and resource class."""
+    allowances: dict[str, int] = field(default_factory=dict)
+    """How many jobs of a tenant that has a cap may still start in this queue; whoever has none isn't in it."""
+
+    def admit(self, tenant: str) -> None:
+        """Count a job of the tenant as started."""
+        self.used += 1
+        self.recent += 1
+        self.running[tenant] = self.running.get(tenant, 0) + 1
+        if tenant in self.allowances:
+            self.allowances[tenant] -= 1
 
 
+_ALL: Final = Reach.QUEUE
+_TENANT: Final = Reach.TENANT
 Gate = Callable[[Round, AnalysisJobDigest], Refused | None]
 
 
@@ -99,13 +124,13 @@ def why_closed(picture: Picture, queue: str) -> Refused | None:
     """Why a queue as such takes nobody."""
     found = picture.queues.get(queue)
     if found is None:
-        return Refused(Reason.QUEUE_MISSING, f"Waiting: there is no queue {queue}; it starts once there is one", True)
+        return Refused(Reason.QUEUE_MISSING, f"Waiting: there is no queue {queue}; it starts once there is one", _ALL)
     if found.spec is None:
-        return Refused(Reason.QUEUE_INVALID, f"Waiting: queue {queue} can't be used: {found.problem}", True)
+        return Refused(Reason.QUEUE_INVALID, f"Waiting: queue {queue} can't be used: {found.problem}", _ALL)
     if found.spec.paused:
-        return Refused(Reason.QUEUE_PAUSED, f"Waiting: queue {queue} is paused; it starts once that is resumed", True)
+        return Refused(Reason.QUEUE_PAUSED, f"Waiting: queue {queue} is paused; it starts once that is resumed", _ALL)
     if not found.spec.image:
-        return Refused(Reason.IMAGE_MISSING, f"Waiting: queue {queue} names no image; an administrator sets one", True)
+        return Refused(Reason.IMAGE_MISSING, f"Waiting: queue {queue} names no image; an administrator sets one", _ALL)
     return None
 
 
@@ -114,7 +139,7 @@ def dependencies_are_there(turn: Round, _job: AnalysisJobDigest) -> Refused | No
     if not turn.picture.away:
         return None
     names = " and ".join(sorted(turn.picture.away))
-    return Refused(Reason.DEPENDENCY_AWAY, f"Waiting: nothing starts while {names} can't be reached", True)
+    return Refused(Reason.DEPENDENCY_AWAY, f"Waiting: nothing starts while {names} can't be reached", _ALL)
 
 
 def creation_is_not_refused(turn: Round, job: AnalysisJobDigest) -> Refused | None:
@@ -130,9 +155,8 @@ def under_concurrency(turn: Round, _job: AnalysisJobDigest) -> Refused | None:
     if turn.spec is None or turn.used < turn.spec.concurrency:
         return None
     limit = turn.spec.concurrency
-    return Refused(
-        Reason.CONCURRENCY_REACHED, f"Waiting in queue {turn.queue}: {turn.used} of {limit} slots are taken", True
-    )
+    counted = f"{turn.used} running, {limit} allowed" if turn.used > limit else f"{turn.used} of {limit} running"
+    return Refused(Reason.CONCURRENCY_REACHED, f"Waiting in queue {turn.queue}: {counted}", _ALL)
 
 
 def under_rate(turn: Round, _job: AnalysisJobDigest) -> Refused | None:
@@ -144,22 +168,23 @@ def under_rate(turn: Round, _job: AnalysisJobDigest) -> Refused | None:
         return Refused(
             Reason.STARTS_UNKNOWN,
             f"Waiting in queue {turn.queue}: the starts of the last {per} aren't known yet after a restart",
-            True,
+            _ALL,
         )
     if turn.recent < limit:
         return None
-    return Refused(Reason.RATE_REACHED, f"Waiting in queue {turn.queue}: it starts at most {limit} in any {per}", True)
+    return Refused(Reason.RATE_REACHED, f"Waiting in queue {turn.queue}: it starts at most {limit} in any {per}", _ALL)
 
 
 def under_tenant_quota(turn: Round, job: AnalysisJobDigest) -> Refused | None:
-    """The tenant has not reached its share of the whole cluster."""
-    cap = turn.picture.surroundings.tenant_cap
-    if cap is None:
-        return None
+    """The tenant has not reached its cap over all queues."""
     tenant = turn.picture.tenant_of(job.namespace)
-    if turn.by_tenant.get(tenant, 0) < cap:
+    cap = turn.picture.tenants.of(tenant).cap
+    if cap is None or turn.allowances.get(tenant, 0) > 0:
         return None
-    return Refused(Reason.TENANT_QUOTA_REACHED, f"Waiting: {cap} jobs of tenant {tenant} run, as many as it may have")
+    # Whatever was left of the cap before this round is used up by it, in this queue or in others.
+    running = max(turn.by_tenant.get(tenant, 0), cap)
+    counted = f"{running} jobs, its cap is {cap}" if running > cap else f"{running} of the {cap} jobs that it may"
+    return Refused(Reason.TENANT_QUOTA_REACHED, f"Waiting: tenant {tenant} runs {counted}, over all queues", _TENANT)
 
 
 GATES: Final[tuple[Gate, ...]] = (

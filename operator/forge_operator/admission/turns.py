@@ -1,28 +1,52 @@
-"""Whose turn it is: the tenant with the fewest running jobs first, then aged priority, creation and name."""
+"""Whose turn it is: the tenant with the smallest share of a queue, then aged priority, creation and name.
+
+A share is the tenant's running jobs by its weight. Shares are compared as whole numbers over the weights' common
+multiple, so that no rounding ever puts one tenant before another.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
+from math import lcm
 
 from forge_operator.placing import Turn
 
 
-def in_turn(
-    waiting: Mapping[str, Sequence[Turn]], tenant_of: Callable[[str], str], running: dict[str, int]
-) -> Iterator[Turn]:
+@dataclass(slots=True)
+class Standing:
+    """How the tenants stand in a queue. Whoever admits or refuses the job just given changes it; the rest follows."""
+
+    tenant_of: Callable[[str], str]
+    """By namespace: two namespaces of one tenant are one tenant."""
+    weight_of: Callable[[str], int]
+    running: dict[str, int]
+    """Jobs of each tenant that hold a slot of the queue."""
+    passed: set[str] = field(default_factory=set)
+    """Tenants none of whose further jobs can start."""
+
+
+def in_turn(waiting: Mapping[str, Sequence[Turn]], standing: Standing) -> Iterator[Turn]:
     """The waiting jobs of one queue, in the order in which they may start.
 
-    `waiting` holds each namespace's jobs in the order of their turns. `running` counts each tenant's jobs; whoever
-    admits the job just given raises it, and the order of the rest follows.
+    `waiting` holds each namespace's jobs in the order of their turns.
     """
-    heap = [(running.get(tenant_of(ns), 0), turns[0], ns, 0) for ns, turns in waiting.items() if turns]
+    tenants = {namespace: standing.tenant_of(namespace) for namespace in waiting}
+    scale = lcm(*(standing.weight_of(tenant) for tenant in tenants.values()))
+    factor = {tenant: scale // standing.weight_of(tenant) for tenant in tenants.values()}
+
+    def share(namespace: str) -> int:
+        tenant = tenants[namespace]
+        return standing.running.get(tenant, 0) * factor[tenant]
+
+    heap = [(share(namespace), turns[0], namespace, 0) for namespace, turns in waiting.items() if turns]
     heapify(heap)
     while heap:
-        share, turn, namespace, index = heappop(heap)
-        current = running.get(tenant_of(namespace), 0)
-        if current != share:
-            heappush(heap, (current, turn, namespace, index))
+        then, turn, namespace, index = heappop(heap)
+        if tenants[namespace] in standing.passed:
+            continue
+        if (now := share(namespace)) != then:
+            heappush(heap, (now, turn, namespace, index))
             continue
         yield turn
         if index + 1 < len(waiting[namespace]):
-            current = running.get(tenant_of(namespace), 0)
-            heappush(heap, (current, waiting[namespace][index + 1], namespace, index + 1))
+            heappush(heap, (share(namespace), waiting[namespace][index + 1], namespace, index + 1))

@@ -4,13 +4,15 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 
+from forge_core import logs
 from forge_core.cluster import Raw
 from forge_core.names import INSTALLATION_LABEL
-from forge_operator.digests import Kind
+from forge_operator.digests import AnyDigest, Kind, NamespaceDigest
 from forge_operator.metrics import Metrics
 from forge_operator.picture import Change, Picture
 from forge_operator.reading import text, texts
 
+_log = logs.get_logger(__name__)
 _EVERYWHERE = frozenset({Kind.JOB_QUEUE, Kind.NODE})
 
 
@@ -57,6 +59,8 @@ class Sink:
         return time.monotonic() if since is None else since
 
     def _tell(self, change: Change) -> None:
+        if isinstance(change.after, NamespaceDigest):
+            _warn(change.before, change.after)
         self._listener(change)
         self._changed()
 
@@ -82,3 +86,10 @@ class Sink:
             self.relist.set()
         self._foreign.discard(name)
         return event
+
+
+def _warn(before: AnyDigest | None, after: NamespaceDigest) -> None:
+    """Once for each annotation that is written wrong, not at each event of its namespace."""
+    told = before.problem if isinstance(before, NamespaceDigest) else ""
+    if after.problem and after.problem != told:
+        _log.warning("a namespace's annotation is ignored", namespace=after.name, problem=after.problem)

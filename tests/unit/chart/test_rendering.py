@@ -242,6 +242,26 @@ def test_a_tenants_own_values_go_before_the_defaults() -> None:
     assert hard["requests.cpu"] == "100"
 
 
+def test_a_tenants_weight_and_cap_are_annotations_of_its_namespace() -> None:
+    tenants = json.dumps({"a": {"namespace": "team-a", "weight": 3, "maxRunning": 0}, "b": {"namespace": "team-b"}})
+    manifests = rendered(tenants=tenants)
+    annotations = only(manifests, "Namespace", "team-a")["metadata"]["annotations"]
+    assert (annotations[names.WEIGHT_ANNOTATION], annotations[names.MAX_RUNNING_ANNOTATION]) == ("3", "0")
+    annotations = only(manifests, "Namespace", "team-b")["metadata"]["annotations"]
+    assert annotations[names.WEIGHT_ANNOTATION] == "1"
+    assert names.MAX_RUNNING_ANNOTATION not in annotations
+
+
+def test_the_default_cap_holds_for_tenants_that_the_chart_does_not_know_too() -> None:
+    manifests = rendered(tenantDefaults__maxRunning="1000000")
+    assert (
+        only(manifests, "Namespace", "tenant-demo")["metadata"]["annotations"][names.MAX_RUNNING_ANNOTATION]
+        == "1000000"
+    )
+    [operator] = only(manifests, "Deployment", "forge-operator")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "FORGE_TENANT_MAX_RUNNING", "value": "1000000"} in operator["env"]
+
+
 def test_runners_reach_public_hosts_and_no_private_address() -> None:
     policy = only(rendered(), "NetworkPolicy", "forge-jobs", "tenant-demo")["spec"]
     blocks = [to["ipBlock"] for rule in policy["egress"] for to in rule.get("to", []) if "ipBlock" in to]
@@ -333,6 +353,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no namespace for a tenant": ({"tenants": {"a": {}}}, "missing property 'namespace'"),
     "a tenant named in capitals": ({"tenants": {"Team": {"namespace": "a"}}}, "Team"),
     "a tenant in the release's namespace": ({"tenants": {"a": {"namespace": "forge-jobs"}}}, "a namespace of its own"),
+    "a weight of nothing": ({"tenants": {"a": {"namespace": "a", "weight": 0}}}, "/tenants/a/weight"),
+    "a cap below none": ({"tenantDefaults__maxRunning": -1}, "/tenantDefaults/maxRunning"),
+    "a weight for a namespace that is not the chart's": (
+        {"tenants": {"a": {"namespace": "a", "createNamespace": False, "weight": 2}}},
+        "kubectl annotate namespace a forge-factory.dev/weight",
+    ),
     "no PostgreSQL at all": ({"postgres__enabled": False}, "/postgres/external/existingSecret"),
     "no Redis at all": ({"redis__enabled": False}, "/redis/external/url"),
     "a Redis URL with a password": ({"redis__external__url": "redis://u:p@h:1"}, "/redis/external/url"),

@@ -1,5 +1,6 @@
 """Who starts now, and what the others read."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from forge_operator.decide import decide
 from forge_operator.digests import Kind
 from forge_operator.picture import Picture, Surroundings
 from forge_operator.reasons import Reason
+from forge_operator.tenants import Terms
 from tests.builders.operator import (
     NAMESPACE,
     NOW,
@@ -20,6 +22,7 @@ from tests.builders.operator import (
     make_namespace,
     make_picture,
     make_queue,
+    with_status,
 )
 
 A = TypeVar("A")
@@ -75,7 +78,7 @@ CLOSED: list[tuple[str, Raw, Raw, Reason, str]] = [
         Reason.NAMESPACE_NOT_SERVED,
         "doesn't serve namespace tenant-a",
     ),
-    ("no slot", {}, {"concurrency": 0}, Reason.CONCURRENCY_REACHED, "0 of 0 slots"),
+    ("no slot", {}, {"concurrency": 0}, Reason.CONCURRENCY_REACHED, "0 of 0 running"),
 ]
 
 
@@ -137,7 +140,7 @@ def test_no_more_start_than_there_are_slots() -> None:
     ]
     picture = make_picture(objects)
     assert _started(picture) == ["w0", "w1"]
-    assert _why(picture, "w2") == (Reason.CONCURRENCY_REACHED, "Waiting in queue analysis: 3 of 3 slots are taken")
+    assert _why(picture, "w2") == (Reason.CONCURRENCY_REACHED, "Waiting in queue analysis: 3 of 3 running")
 
 
 def test_no_more_start_than_the_rate_allows_and_the_window_is_a_second_longer() -> None:
@@ -226,6 +229,175 @@ def test_the_tenant_with_the_fewest_running_jobs_goes_first() -> None:
         *((Kind.ANALYSIS_JOB, make_job(f"b{number}", namespace="tenant-b", priority=9)) for number in range(5)),
     ]
     assert _started(make_picture(objects)) == ["b0", "a0", "b1"]
+
+
+def _backlog(*namespaces: Raw, concurrency: int, jobs: int = 12) -> list[tuple[Kind, Raw]]:
+    names = [namespace["metadata"]["name"] for namespace in namespaces]
+    return [
+        *((Kind.NAMESPACE, namespace) for namespace in namespaces),
+        (Kind.JOB_QUEUE, make_queue(version=6, concurrency=concurrency)),
+        *((Kind.ANALYSIS_JOB, make_job(f"{ns}-{n:02}", namespace=ns)) for ns in names for n in range(jobs)),
+    ]
+
+
+def _by_tenant(picture: Picture) -> dict[str, int]:
+    starts = _of(picture, CreateJob)
+    return dict(Counter(picture.tenant_of(action.namespace) for action in starts))
+
+
+def test_slots_are_shared_by_the_tenants_weights() -> None:
+    heavy, light = make_namespace("heavy", weight=3), make_namespace("light")
+    assert _by_tenant(make_picture(_backlog(heavy, light, concurrency=8))) == {"heavy": 6, "light": 2}
+
+
+def test_shares_compare_exactly_where_fractions_would_round() -> None:
+    # 49 x (1/49) is not 1 as a float, so that tenant would be served once too often
+    a, b = make_namespace("a", weight=49), make_namespace("b", weight=1)
+    picture = make_picture(_backlog(b, a, concurrency=51, jobs=60))
+    assert _started(picture)[-1] == "a-49"
+    assert _by_tenant(picture) == {"a": 50, "b": 1}
+
+
+def test_the_tenant_with_the_smallest_share_takes_the_first_slot_that_is_freed() -> None:
+    running = [make_job(f"r{n}", namespace=ns) for ns, count in (("a", 6), ("b", 2), ("c", 0)) for n in range(count)]
+    waiting = [make_job(f"w-{ns}", namespace=ns, age=500, priority=1) for ns in ("a", "b")]
+    urgent = make_job("urgent", namespace="c", age=1, priority=1)
+    objects = [
+        *((Kind.NAMESPACE, make_namespace(ns, weight=weight)) for ns, weight in (("a", 6), ("b", 1), ("c", 1))),
+        (Kind.JOB_QUEUE, make_queue(version=6, concurrency=9)),
+        *((Kind.ANALYSIS_JOB, job) for job in (*running, *waiting, urgent)),
+        *((Kind.JOB, make_child(job)) for job in running),
+    ]
+    assert _started(make_picture(objects)) == ["urgent"]
+
+
+def test_a_tenants_weight_and_cap_change_while_its_jobs_wait() -> None:
+    picture = make_picture(_backlog(make_namespace("a"), make_namespace("b"), concurrency=8))
+    assert _by_tenant(picture) == {"a": 4, "b": 4}
+    picture.observe(Kind.NAMESPACE, "MODIFIED", make_namespace("a", version=9, weight=7))
+    assert _by_tenant(picture) == {"a": 7, "b": 1}
+    picture.observe(Kind.NAMESPACE, "MODIFIED", make_namespace("a", version=10, weight=7, max_running=2))
+    assert _by_tenant(picture) == {"a": 2, "b": 6}
+    picture.observe(Kind.JOB_QUEUE, "MODIFIED", make_queue(version=7, concurrency=30))
+    assert _by_tenant(picture) == {"a": 2, "b": 12}
+    assert _why(picture, "a-02") == (
+        Reason.TENANT_QUOTA_REACHED,
+        "Waiting: tenant a runs 2 of the 2 jobs that it may, over all queues",
+    )
+    picture.observe(Kind.NAMESPACE, "DELETED", make_namespace("a", version=11))
+    assert _by_tenant(picture) == {"b": 12}
+
+
+def test_of_two_namespaces_of_a_tenant_the_larger_weight_and_the_smaller_cap_count() -> None:
+    namespaces = [
+        make_namespace("a", tenant="t", weight=2, max_running=9),
+        make_namespace("b", tenant="t", weight=5, max_running=4),
+        make_namespace("c", tenant="t"),
+    ]
+    picture = make_picture([(Kind.NAMESPACE, namespace) for namespace in namespaces])
+    assert picture.tenants.of("t") == Terms(5, 4)
+    picture.observe(Kind.NAMESPACE, "DELETED", make_namespace("b", tenant="t", version=9))
+    assert picture.tenants.of("t") == Terms(2, 9)
+
+
+@pytest.mark.parametrize("written", ["0", "1001", "-1", "1.5", "", " 3", "3 ", "0x3", "three", "³", "٣", "9" * 40])
+def test_a_weight_that_is_no_whole_number_within_bounds_is_ignored_and_named(written: str) -> None:
+    picture = make_picture([(Kind.NAMESPACE, make_namespace("a", weight=written, max_running="-1"))])
+    assert picture.tenants.of("a") == Terms()
+    assert "forge-factory.dev/weight is ignored" in picture.namespaces["a"].problem
+    assert "forge-factory.dev/max-running is ignored" in picture.namespaces["a"].problem
+
+
+def test_a_cap_spans_queues_and_its_earliest_jobs_take_it_up_whatever_their_queue() -> None:
+    late = [make_job(f"late-{n}", queue="a-first", age=10) for n in range(3)]
+    early = [make_job(f"early-{n}", queue="z-last", age=100 - n) for n in range(3)]
+    other = make_job("other", namespace="b", queue="a-first", age=1)
+    objects = [
+        (Kind.NAMESPACE, make_namespace(version=9, max_running=2)),
+        (Kind.NAMESPACE, make_namespace("b")),
+        (Kind.JOB_QUEUE, make_queue("a-first", concurrency=2)),
+        (Kind.JOB_QUEUE, make_queue("z-last", concurrency=2)),
+        *((Kind.ANALYSIS_JOB, job) for job in (*late, *early, other)),
+    ]
+    assert sorted(_started(make_picture(objects))) == ["early-0", "early-1", "other"]
+
+
+def test_a_cap_of_none_holds_everything_of_the_tenant_and_a_lowered_one_drains() -> None:
+    running = [make_job(f"r{n}") for n in range(3)]
+    objects = [
+        (Kind.NAMESPACE, make_namespace(version=9, max_running=1)),
+        *((Kind.ANALYSIS_JOB, job) for job in (*running, make_job())),
+        *((Kind.JOB, make_child(job)) for job in running),
+    ]
+    picture = make_picture(objects)
+    assert [type(action) for action in decide(picture, NOW)] == [PatchStatus], "nothing is killed"
+    assert _why(picture)[1] == "Waiting: tenant tenant-a runs 3 jobs, its cap is 1, over all queues"
+
+
+def test_a_lowered_concurrency_drains_without_killing() -> None:
+    running = [make_job(f"r{n}") for n in range(3)]
+    objects = [
+        (Kind.JOB_QUEUE, make_queue(version=6, concurrency=1)),
+        *((Kind.ANALYSIS_JOB, job) for job in (*running, make_job())),
+        *((Kind.JOB, make_child(job)) for job in running),
+    ]
+    picture = make_picture(objects)
+    assert [type(action) for action in decide(picture, NOW)] == [PatchStatus]
+    assert _why(picture)[1] == "Waiting in queue analysis: 3 running, 1 allowed"
+    for job in running[:2]:
+        picture.observe(Kind.JOB, "DELETED", make_child(job, version=50))
+        picture.observe(Kind.ANALYSIS_JOB, "DELETED", with_status(job, version=51))
+    assert _why(picture)[1] == "Waiting in queue analysis: 1 of 1 running"
+    picture.observe(Kind.JOB_QUEUE, "MODIFIED", make_queue(version=7, concurrency=2))
+    assert _started(picture) == ["job"]
+
+
+def test_limits_classes_and_selectors_change_while_jobs_wait() -> None:
+    small = {"small": {"requests": {"cpu": "1"}}}
+    picture = make_picture([(Kind.ANALYSIS_JOB, make_job(resourceClass="small"))])
+    steps: list[tuple[Raw, Reason | None]] = [
+        ({"resourceClasses": small}, None),
+        ({"resourceClasses": small, "paused": True}, Reason.QUEUE_PAUSED),
+        ({"resourceClasses": {}}, Reason.CLASS_MISSING),
+        ({"resourceClasses": small, "rateLimit": {"max": 1, "per": "30s"}}, Reason.RATE_REACHED),
+        ({"resourceClasses": small, "rateLimit": {"max": 2, "per": "30s"}}, None),
+        (
+            {"resourceClasses": small, "namespaceSelector": {"matchLabels": {"tier": "x"}}},
+            Reason.NAMESPACE_NOT_SERVED,
+        ),
+        ({"resourceClasses": small}, None),
+    ]
+    for version, (spec, reason) in enumerate(steps, start=10):
+        picture.observe(Kind.JOB_QUEUE, "MODIFIED", make_queue(version=version, **spec))
+        picture.remember_starts("analysis", [("another", NOW)])
+        if reason is None:
+            assert _started(picture) == ["job"]
+        else:
+            assert _why(picture)[0] == reason
+
+
+def test_a_waiting_job_whose_priority_is_changed_takes_another_turn() -> None:
+    objects = [
+        (Kind.JOB_QUEUE, make_queue(version=6, concurrency=1)),
+        (Kind.ANALYSIS_JOB, make_job("a", priority=5)),
+        (Kind.ANALYSIS_JOB, make_job("b", priority=5, age=59)),
+    ]
+    picture = make_picture(objects)
+    assert _started(picture) == ["a"]
+    picture.observe(Kind.ANALYSIS_JOB, "MODIFIED", make_job("b", priority=4, age=59, version=12))
+    assert _started(picture) == ["b"]
+
+
+def test_a_queues_default_priority_moves_those_that_name_none() -> None:
+    objects = [
+        (Kind.JOB_QUEUE, make_queue(version=6, concurrency=1, defaultPriority=9)),
+        (Kind.ANALYSIS_JOB, make_job("a", priority=5)),
+        (Kind.ANALYSIS_JOB, make_job("b")),
+    ]
+    picture = make_picture(objects)
+    assert _started(picture) == ["a"]
+    picture.observe(Kind.JOB_QUEUE, "MODIFIED", make_queue(version=7, concurrency=1, defaultPriority=2))
+    assert _started(picture) == ["b"]
 
 
 def test_two_namespaces_of_one_tenant_share_its_share() -> None:

@@ -127,7 +127,7 @@ def test_a_job_that_is_being_deleted_is_not_begun() -> None:
         (
             {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes: 2 Insufficient cpu."}]},
             Reason.UNSCHEDULABLE,
-            "2 Insufficient cpu",
+            "Admitted; pod unschedulable: 0/2 nodes: 2 Insufficient cpu",
         ),
         (
             {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image x:1"}}},

@@ -1,0 +1,144 @@
+"""Limits, priorities and tenants' terms that are changed while jobs wait and run, on the real API server."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from forge_core.names import INSTALLATION_LABEL, MAX_RUNNING_ANNOTATION, TENANT_LABEL, WEIGHT_ANNOTATION
+from tests.conftest import Kubectl
+from tests.integration.operator.conftest import analysis_job
+from tests.services.operator import OperatorProcess
+from tests.services.waiting import wait_until
+
+pytestmark = pytest.mark.cluster
+
+
+def edit(kubectl: Kubectl, queue: str, spec: str) -> None:
+    """As `kubectl edit jq` does; returns once the operator works by it."""
+    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", f'{{"spec":{spec}}}')
+
+
+def message(kubectl: Kubectl, namespace: str, name: str) -> str:
+    status = kubectl.get("-n", namespace, "analysisjob", name).get("status", {})
+    return str(status.get("message", ""))
+
+
+def said(kubectl: Kubectl, namespace: str, name: str, words: str) -> None:
+    wait_until(lambda: words in message(kubectl, namespace, name), 60, f"{name} reads {words!r}")
+
+
+def started(kubectl: Kubectl, namespace: str) -> set[str]:
+    """Names of the AnalysisJobs that were given a Job."""
+    jobs = kubectl.get("-n", namespace, "jobs")["items"]
+    return {job["metadata"]["ownerReferences"][0]["name"] for job in jobs}
+
+
+def starts(kubectl: Kubectl, namespace: str, *names: str) -> None:
+    wait_until(lambda: started(kubectl, namespace) == set(names), 60, f"{', '.join(names)} have started and no others")
+
+
+def finish(kubectl: Kubectl, namespace: str, name: str) -> None:
+    """Withdraw a job: the quickest way to free its slot."""
+    kubectl.run("-n", namespace, "patch", "analysisjob", name, "--type=merge", "-p", '{"spec":{"cancel":true}}')
+
+
+def test_a_queues_concurrency_is_raised_and_lowered_under_load(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    operator.start()
+    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c", "d")))
+    starts(kubectl, tenant_namespace, "a", "b")
+    said(kubectl, tenant_namespace, "d", f"Waiting in queue {queue}: 2 of 2 running")
+    edit(kubectl, queue, '{"concurrency": 3}')
+    starts(kubectl, tenant_namespace, "a", "b", "c")
+    edit(kubectl, queue, '{"concurrency": 1}')
+    kubectl.apply(analysis_job(tenant_namespace, "e", queue))
+    said(kubectl, tenant_namespace, "e", f"Waiting in queue {queue}: 3 running, 1 allowed")
+    assert started(kubectl, tenant_namespace) == {"a", "b", "c"}, "nothing is killed"
+    for name in ("a", "b"):
+        finish(kubectl, tenant_namespace, name)
+    starts(kubectl, tenant_namespace, "c")
+    kubectl.apply(analysis_job(tenant_namespace, "f", queue))
+    said(kubectl, tenant_namespace, "f", "1 of 1 running")
+    finish(kubectl, tenant_namespace, "c")
+    starts(kubectl, tenant_namespace, "d")
+
+
+def test_pause_rate_classes_and_selector_are_changed_while_a_job_waits(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    operator.start()
+    edit(kubectl, queue, '{"paused": true}')
+    kubectl.apply(analysis_job(tenant_namespace, "one", queue, resourceClass="small"))
+    said(kubectl, tenant_namespace, "one", "is paused")
+    classes = '"resourceClasses": {"small": null, "other": {}}, "defaultResourceClass": "other"'
+    edit(kubectl, queue, f'{{"paused": false, {classes}}}')
+    said(kubectl, tenant_namespace, "one", "has no resource class 'small'; it offers other")
+    small = '"resourceClasses": {"small": {"requests": {"cpu": "10m", "memory": "32Mi"}}}'
+    edit(kubectl, queue, f'{{{small}, "namespaceSelector": {{"matchLabels": {{"tier": "gold"}}}}}}')
+    said(kubectl, tenant_namespace, "one", "doesn't serve namespace")
+    edit(kubectl, queue, '{"namespaceSelector": null, "rateLimit": {"max": 1, "per": "30m"}}')
+    starts(kubectl, tenant_namespace, "one")
+    kubectl.apply(analysis_job(tenant_namespace, "two", queue, resourceClass="small"))
+    said(kubectl, tenant_namespace, "two", "it starts at most 1 in any 30m")
+    edit(kubectl, queue, '{"rateLimit": null}')
+    starts(kubectl, tenant_namespace, "one", "two")
+
+
+def test_a_waiting_jobs_priority_is_changed_and_the_order_follows(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    operator.start()
+    edit(kubectl, queue, '{"paused": true, "concurrency": 1}')
+    kubectl.apply(*(analysis_job(tenant_namespace, name, queue, priority=50) for name in ("a", "b", "c")))
+    kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "c", "--type=merge", "-p", '{"spec":{"priority":1}}')
+    said(kubectl, tenant_namespace, "c", "is paused")
+    edit(kubectl, queue, '{"paused": false}')
+    starts(kubectl, tenant_namespace, "c")
+
+
+@pytest.fixture
+def second_tenant(kubectl: Kubectl, tenant_namespace: str) -> Iterator[str]:
+    """Another tenant of the same installation."""
+    name = f"{tenant_namespace}-2"
+    labels = {TENANT_LABEL: name, INSTALLATION_LABEL: tenant_namespace}
+    account: dict[str, Any] = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    kubectl.apply({**account, "metadata": {"name": "forge-runner", "namespace": name}})
+    yield name
+    kubectl.run("delete", "namespace", name, "--wait=false")
+
+
+def test_tenants_share_a_queue_by_their_weights_and_keep_to_their_caps(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, second_tenant: str, queue: str
+) -> None:
+    kubectl.run("annotate", "namespace", tenant_namespace, f"{WEIGHT_ANNOTATION}=3")
+    edit(kubectl, queue, '{"paused": true, "concurrency": 4}')
+    namespaces = (tenant_namespace, second_tenant)
+    kubectl.apply(*(analysis_job(ns, f"job-{n}", queue) for ns in namespaces for n in range(4)))
+    operator.start()
+    edit(kubectl, queue, '{"paused": false}')
+    wait_until(lambda: sum(len(started(kubectl, ns)) for ns in namespaces) == 4, 60, "all slots are taken")
+    assert [len(started(kubectl, ns)) for ns in namespaces] == [3, 1]
+
+    kubectl.run("annotate", "namespace", second_tenant, f"{MAX_RUNNING_ANNOTATION}=2", f"{WEIGHT_ANNOTATION}=many")
+    edit(kubectl, queue, '{"concurrency": 10}')
+    wait_until(lambda: [len(started(kubectl, ns)) for ns in namespaces] == [4, 2], 60, "the cap holds")
+    waits = f"Waiting: tenant {second_tenant} runs 2 of the 2 jobs that it may, over all queues"
+    said(kubectl, second_tenant, "job-3", waits)
+    assert "annotation forge-factory.dev/weight is ignored: 'many'" in operator.log.read_text()
+    kubectl.run("annotate", "namespace", second_tenant, f"{MAX_RUNNING_ANNOTATION}-")
+    wait_until(lambda: len(started(kubectl, second_tenant)) == 4, 60, "without a cap they start")
+
+
+def test_a_pod_that_no_node_has_room_for_is_explained_with_figures(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    operator.start()
+    huge = '{"resourceClasses": {"huge": {"requests": {"cpu": "500"}}}}'
+    edit(kubectl, queue, huge)
+    kubectl.apply(analysis_job(tenant_namespace, "one", queue, resourceClass="huge"))
+    said(kubectl, tenant_namespace, "one", "Admitted; pod unschedulable: needs 500 CPU, at most ")
+    assert "no node is that large: choose a smaller spec.resourceClass" in message(kubectl, tenant_namespace, "one")
+    kubectl.run("-n", tenant_namespace, "delete", "analysisjob", "one")
