@@ -11,9 +11,16 @@ INCOMING: Final = """
         uid uuid, resource_version bigint, tenant text, namespace text, name text, queue text, kind text, spec jsonb,
         priority int, phase text, created_at timestamptz, stage text, progress int, attempts int, message text,
         reason text, failure_class text, queued_at timestamptz, admitted_at timestamptz, started_at timestamptz,
-        completed_at timestamptz, last_pod_ended_at timestamptz)
+        completed_at timestamptz, last_pod_ended_at timestamptz, resource_class text, cpu_millis int, memory_mib int)
 """
 TERMINAL: Final = "('Completed', 'Failed', 'Cancelled')"
+
+_UNKNOWN: Final = "j.admitted_at is null or j.resource_class = ''"
+SIZE: Final = ", ".join(
+    f"{column} = case when {_UNKNOWN} then r.{column} else j.{column} end"
+    for column in ("resource_class", "cpu_millis", "memory_mib")
+)
+"""What its pod asks for is settled with its admission: a class that is changed later changes no pod that is there."""
 
 ADOPT: Final = text(f"""
     update jobs j set resource_uid = r.uid from {INCOMING}
@@ -45,7 +52,9 @@ UPDATE: Final = text(f"""
         message = r.message, reason = r.reason, failure_class = r.failure_class,
         queued_at = coalesce(r.queued_at, j.queued_at), admitted_at = coalesce(r.admitted_at, j.admitted_at),
         started_at = coalesce(r.started_at, j.started_at), completed_at = coalesce(j.completed_at, r.completed_at),
-        last_pod_ended_at = coalesce(r.last_pod_ended_at, j.last_pod_ended_at)
+        last_pod_ended_at = coalesce(r.last_pod_ended_at, j.last_pod_ended_at),
+        kind = coalesce(nullif(r.kind, ''), j.kind),
+        {SIZE}
     from {INCOMING}
     where j.resource_uid = r.uid and r.resource_version > j.resource_version
       and (j.phase not in {TERMINAL} or j.phase = r.phase)

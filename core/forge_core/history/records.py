@@ -48,6 +48,10 @@ class JobRecord:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     last_pod_ended_at: datetime | None = None
+    resource_class: str = ""
+    cpu_millis: int = 0
+    """Requested by its pod; 0 when its class says nothing."""
+    memory_mib: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,10 @@ class Refund:
     reason: str
 
 
-_LENGTHS = {"tenant": 63, "namespace": 63, "name": 253, "queue": 63, "reason": 63, "failure_class": 32, "message": 4096}
+_LENGTHS = {
+    "tenant": 63, "namespace": 63, "name": 253, "queue": 63, "kind": 63, "reason": 63, "failure_class": 32,
+    "message": 4096, "resource_class": 63,
+}  # fmt: skip
 
 
 class Records:

@@ -1,17 +1,20 @@
 """An AnalysisJob's digest as the history keeps it."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from forge_core.durations import format_duration
 from forge_core.exits import FailureClass
 from forge_core.history.records import JobRecord
-from forge_core.resource import LOWEST_PRIORITY, Phase
+from forge_core.quantities import mebibytes, millicores
+from forge_core.resource import LOWEST_PRIORITY, Phase, QueueSpec
 from forge_operator.digests import AnalysisJobDigest, PodDigest
 from forge_operator.picture import Picture
 from forge_operator.reasons import ConditionType, Reason
 
+MOST: Final = 2**31 - 1
 _CONDITION = {
     Phase.COMPLETED: ConditionType.COMPLETE,
     Phase.FAILED: ConditionType.FAILED,
@@ -54,7 +57,30 @@ def record_of(picture: Picture, job: AnalysisJobDigest) -> JobRecord | None:
         started_at=status.started_at,
         completed_at=status.completed_at,
         last_pod_ended_at=_last_end(pods) if status.phase.terminal else None,
+        **_size(job, queue.spec if queue else None),
     )
+
+
+def _size(job: AnalysisJobDigest, queue: QueueSpec | None) -> dict[str, Any]:
+    """What its pod asks for; Kubernetes takes a limit for a request that isn't there."""
+    name = (job.spec.resource_class if job.spec else "") or (queue.default_resource_class if queue else "")
+    size = queue.resource_classes.get(name) if queue else None
+    if size is None:
+        return {}
+    asked = {**size.limits, **size.requests}
+    return {
+        "resource_class": name,
+        "cpu_millis": _amount(millicores, asked.get("cpu", "0")),
+        "memory_mib": _amount(mebibytes, asked.get("memory", "0")),
+    }
+
+
+def _amount(read: Callable[[str], int], quantity: str) -> int:
+    """As much as a column holds; an amount that can't be read counts as nothing."""
+    try:
+        return min(read(quantity), MOST)
+    except ValueError:
+        return 0
 
 
 def _spec(job: AnalysisJobDigest) -> dict[str, Any]:

@@ -226,3 +226,24 @@ async def test_the_attempts_of_an_ended_job_are_told_with_its_end_and_only_then(
         Tried("failed", "stalled", 1), Tried("failed", "transient", 2),
     ]  # fmt: skip
     assert await records.write([failed]) == []
+
+
+async def test_what_its_pod_asks_for_is_kept_from_its_admission_on(history: History) -> None:
+    record = make_record(resource_class="small", cpu_millis=250, memory_mib=256)
+    later: dict[str, Any] = {"resource_class": "large", "cpu_millis": 4000, "memory_mib": 8192}
+    await Records(history).write([record])
+    waiting = replace(record, resource_version=2, **later)
+    await Records(history).write([waiting])
+    asked = "select resource_class, cpu_millis, memory_mib, kind from jobs"
+    assert [tuple(row) for row in await rows(history, asked)] == [("large", 4000, 8192, "analysis")]
+    admitted = replace(waiting, resource_version=3, phase=Phase.RUNNING, admitted_at=NOW)
+    await Records(history).write([admitted])
+    await Records(history).write([replace(admitted, resource_version=4, resource_class="", cpu_millis=0, kind="")])
+    await Records(history).write([replace(record, resource_version=5, phase=Phase.COMPLETED, completed_at=NOW)])
+    assert [tuple(row) for row in await rows(history, asked)] == [("large", 4000, 8192, "analysis")]
+
+
+async def test_a_job_that_is_first_seen_after_its_admission_has_its_size(history: History) -> None:
+    size: dict[str, Any] = {"resource_class": "small", "cpu_millis": 250, "memory_mib": 256}
+    await Records(history).write([make_record(Phase.RUNNING, admitted_at=NOW, **size)])
+    assert [tuple(row) for row in await rows(history, "select cpu_millis, memory_mib from jobs")] == [(250, 256)]

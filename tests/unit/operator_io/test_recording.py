@@ -220,6 +220,28 @@ async def test_the_class_of_a_failure_is_recorded() -> None:
     assert record.last_pod_ended_at is not None
 
 
+def test_what_its_pod_asks_for_is_recorded() -> None:
+    desk = Desk().listed()
+    sizes = {"small": {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+             "limited": {"limits": {"cpu": "2", "memory": "1G"}}, "free": {},
+             "odd": {"requests": {"cpu": "much", "memory": "9E"}}}  # fmt: skip
+    queue = make_queue(version=7, resourceClasses=sizes, defaultResourceClass="small")
+    desk.sink.seen(Kind.JOB_QUEUE, "MODIFIED", queue, "kopf")
+    asked = {
+        "": ("small", 250, 256),
+        "limited": ("limited", 2000, 954),
+        "free": ("free", 0, 0),
+        "odd": ("odd", 0, 2**31 - 1),
+        "gone": ("", 0, 0),
+    }
+    for name, expected in asked.items():
+        raw = job(f"of-{name}", **({"resourceClass": name} if name else {}))
+        desk.see(raw)
+        record = record_of(desk.picture, desk.picture.analysis_jobs[raw["metadata"]["uid"]])
+        assert record is not None
+        assert (record.resource_class, record.cpu_millis, record.memory_mib) == expected, name
+
+
 async def test_summaries_wanted_together_are_read_together_and_an_outage_leaves_them_out() -> None:
     history = MemoryRecords()
     first, second = uuid4(), uuid4()
