@@ -23,11 +23,17 @@ def margin(base: float) -> float:
     return max(LEAST_MARGIN, base / 10)
 
 
+def near_at(job: JobDigest, base: float) -> datetime | None:
+    """When the deadline comes near; None while there is none that runs."""
+    if job.started_at is None or job.deadline is None or job.suspend:
+        return None
+    return job.started_at + timedelta(seconds=job.deadline - margin(base))
+
+
 def is_near(job: JobDigest, base: float, now: datetime) -> bool:
     """Whether the deadline comes near."""
-    if job.started_at is None or job.deadline is None or job.suspend:
-        return False
-    return job.started_at + timedelta(seconds=job.deadline - margin(base)) <= now
+    near = near_at(job, base)
+    return near is not None and near <= now
 
 
 def extension(job: JobDigest, pods: Iterable[PodDigest], queue: QueueSpec, spec: JobSpec, now: datetime) -> int | None:

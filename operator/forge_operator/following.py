@@ -9,7 +9,7 @@ from typing import Final
 
 from forge_core.resource import Invalid, Phase
 from forge_operator.actions import Action, CreateJob, DeleteJob, ExtendDeadline, PatchStatus, SuspendJob
-from forge_operator.deadlines import extension, is_near
+from forge_operator.deadlines import extension, is_near, near_at
 from forge_operator.digests import AnalysisJobDigest, JobDigest, PodDigest, Trouble
 from forge_operator.manifests import job_of
 from forge_operator.outcomes import MAX_WORDS, cause_of, failure_of
@@ -38,6 +38,23 @@ def next_step(picture: Picture, now: datetime, job: AnalysisJobDigest) -> Action
     if job.status.phase is Phase.QUEUED and _has_started(picture, now, job, child):
         return runs(_facts(picture, now, job, child))
     return _deadline(picture, now, job, child)
+
+
+def next_look(picture: Picture, now: datetime, job: AnalysisJobDigest) -> datetime | None:
+    """When time alone may change what `next_step` and `notice` answer, `now` when each moment may; None is never.
+
+    Whoever makes one of them depend on the time adds the moment here.
+    """
+    child, refusal = picture.job_of(job), picture.refusals.get(job.uid)
+    if child is None:
+        return refusal.until if refusal is not None and refusal.until > now else None
+    near = near_at(child, child.deadline or 0.0)
+    if near is not None and near <= now:
+        return now
+    moments = [near, child.created + SETTLED if child.created else None]
+    if job.status.phase is Phase.QUEUED:
+        moments += [pod.running_since + STILL_RUNNING for pod in picture.pods_of(child) if pod.running_since]
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
 def creation_of(picture: Picture, now: datetime, job: AnalysisJobDigest) -> CreateJob | PatchStatus | None:

@@ -9,7 +9,7 @@ from typing import Final
 from forge_core import logs
 from forge_operator.actions import CreateJob
 from forge_operator.apply.applier import Applier
-from forge_operator.decide import decide
+from forge_operator.decide import decision
 from forge_operator.lease import Lease
 from forge_operator.metrics import Metrics
 from forge_operator.observe.sink import Sink
@@ -53,10 +53,7 @@ class Loop:
         leading = self._lease.held
         if leading:
             try:
-                actions = decide(self._sink.picture, datetime.now(UTC))
-                starting = [action.uid for action in actions if isinstance(action, CreateJob)]
-                self._metrics.latency.decided(starting, since, self._sink.picture.holds)
-                self._applier.offer(actions)
+                self._decide(since)
                 self._last = time.monotonic()
             except Exception:
                 _log.exception("the decision failed")
@@ -66,3 +63,12 @@ class Loop:
         if leading:
             self._metrics.decide.observe(took)
         return took
+
+    def _decide(self, since: float) -> None:
+        made = decision(self._sink.picture, datetime.now(UTC))
+        self._sink.picture.attention.take(made.looks)
+        starting = [action.uid for action in made.actions if isinstance(action, CreateJob)]
+        self._metrics.latency.decided(starting, since, self._sink.picture.holds)
+        self._applier.offer(made.actions)
+        if made.more:
+            self._sink.dirty.set()

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from forge_operator.admission.starts import KEPT, Starts
+from forge_operator.attention import Attention
 from forge_operator.digesting import read
 from forge_operator.digests import (
     AnalysisJobDigest,
@@ -24,7 +25,7 @@ from forge_operator.digests import (
     QueueDigest,
 )
 from forge_operator.ended import Ended
-from forge_operator.placing import Owner, Place, Places, State, state_of, turn_of
+from forge_operator.placing import Owner, Place, Places, State, kin_of, state_of, turn_of
 from forge_operator.pods import Pods
 from forge_operator.reading import part, text, whole
 from forge_operator.tenants import Tenants
@@ -98,6 +99,8 @@ class Picture:
         self.nodes: dict[str, NodeDigest] = {}
         self.jobs: dict[Owner, JobDigest] = {}
         self.places = Places()
+        self.attention = Attention()
+        """The admitted jobs that a decision looks at: whatever changes what it would say of one must touch it."""
         self.holds: dict[str, Hold] = {}
         self.refusals: dict[str, Refusal] = {}
         self.away: dict[str, str] = {}
@@ -181,11 +184,13 @@ class Picture:
         times = self.refusals[uid].times + 1 if uid in self.refusals else 1
         pause = min(FIRST_REFUSAL_SECONDS * 2 ** min(times - 1, 10), LONGEST_REFUSAL_SECONDS)
         self.refusals[uid] = Refusal(message, now + timedelta(seconds=pause), times)
+        self._look_again(uid)
 
     def noticed(self, uid: str, now: datetime) -> None:
         """A spare write was sent: it counts against the budget."""
         self.noticed_at[uid] = now
         self.notices.append(now)
+        self._look_again(uid)
 
     def retired(self, now: datetime) -> None:
         """The deletion of an AnalysisJob that is over was sent: it counts against the budget."""
@@ -218,6 +223,7 @@ class Picture:
         if job is None or job.status.phase.terminal or self.reports.get(uid) == report:
             return False
         self.reports[uid] = report
+        self._look_again(uid)
         return True
 
     # --- questions -----------------------------------------------------------------------------------------------
@@ -290,8 +296,8 @@ class Picture:
                 same = isinstance(before, QueueDigest) and isinstance(after, QueueDigest) and before.spec == after.spec
                 self._index_queue(digest, after is not None, same)
             case NamespaceDigest():
-                _by_name(self.namespaces, digest, after is not None)
                 self.tenants.changed(_namespace(before), _namespace(after))
+                self._index_namespace(digest, after is not None)
             case NodeDigest():
                 _by_name(self.nodes, digest, after is not None)
                 self._room = None
@@ -353,12 +359,22 @@ class Picture:
         for namespace, turns in list(self.places.waiting(queue.name).items()):
             for _, _, uid in list(turns):
                 self._place((namespace, uid))
+        for namespace, uids in self.places.admitted_in(queue.name).items():
+            for uid in uids:
+                self.attention.touch((namespace, uid))
+
+    def _index_namespace(self, namespace: NamespaceDigest, there: bool) -> None:
+        _by_name(self.namespaces, namespace, there)
+        for queue in self.places.queues():
+            for uid in self.places.admitted_in(queue).get(namespace.name, ()):
+                self.attention.touch((namespace.name, uid))
 
     def _index_event(self, event: EventDigest, there: bool) -> None:
         # Events are not kept: only the last word about a Job that is there is.
         self._held[Kind.EVENT].pop(event.uid, None)
         if there and event.about_uid in self._owner_of_job:
             self.pod_refusals[event.about_uid] = event
+            self._place(self._owner_of_job[event.about_uid])
 
     def _starts_of(self, queue: str) -> Starts:
         if queue not in self._starts:
@@ -377,6 +393,10 @@ class Picture:
             job = None
         alive = child is not None and any(pod.live for pod in self.pods_of(child))
         state = state_of(job, child, hold is not None and hold.namespace == namespace, alive)
+        if state is State.ADMITTED:
+            self.attention.touch(owner)
+        else:
+            self.attention.forget(owner)
         if state is None:
             self.places.put(owner, None)
             return
@@ -386,7 +406,14 @@ class Picture:
             return
         found = self.queues.get(queue)
         default = found.spec.default_priority if found and found.spec else 5
-        self.places.put(owner, Place(state, queue, turn_of(job, default)))
+        kin = kin_of(job, refused=uid in self.refusals)
+        self.places.put(owner, Place(state, queue, turn_of(job, default), kin))
+
+    def _look_again(self, uid: str) -> None:
+        """Something beside the objects changed that a decision about this AnalysisJob reads."""
+        job = self.analysis_jobs.get(uid)
+        if job is not None:
+            self._place((job.namespace, uid))
 
 
 def _namespace(digest: AnyDigest | None) -> NamespaceDigest | None:

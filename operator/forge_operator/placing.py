@@ -2,16 +2,20 @@
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
 from forge_operator.digests import AnalysisJobDigest, JobDigest
+from forge_operator.reasons import ConditionType
 
 AGEING_SECONDS: Final = 60.0
 """A waiting job rises by one step of priority each such time, so that none starves."""
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V", bound=Sized)
 
 Owner = tuple[str, str]
 """(namespace, UID) of an AnalysisJob: a UID alone could be claimed by another tenant's objects."""
@@ -34,13 +38,35 @@ class State(StrEnum):
     """One write is left: it is invalid, was withdrawn while it waited, or leaves a Job to delete."""
 
 
+class Kin(NamedTuple):
+    """What the gates look at in a waiting job: they answer all of one kin of a queue alike."""
+
+    namespace: str
+    resource_class: str
+    told: str
+    """The reason that its status gives for waiting, "" when it gives none."""
+    refused: bool
+    """The API server refused its Job: then each is asked for itself."""
+
+
+NO_KIN: Final = Kin("", "", "", refused=False)
+
+
+def kin_of(job: AnalysisJobDigest, *, refused: bool) -> Kin:
+    """The kin of a waiting job."""
+    said = job.status.condition(ConditionType.ADMITTED)
+    told = said.reason if said is not None and not said.holds else ""
+    return Kin(job.namespace, job.spec.resource_class if job.spec else "", told, refused)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a job stands. `turn` is empty unless it waits."""
+    """Where a job stands. `turn` and `kin` are empty unless it waits."""
 
     state: State
     queue: str
     turn: Turn = (0.0, "", "")
+    kin: Kin = NO_KIN
 
 
 def turn_of(job: AnalysisJobDigest, default_priority: int) -> Turn:
@@ -74,6 +100,7 @@ class Places:
     def __init__(self) -> None:
         self._places: dict[Owner, Place] = {}
         self._waiting: dict[str, dict[str, list[Turn]]] = defaultdict(dict)
+        self._alike: dict[str, dict[Kin, list[Turn]]] = defaultdict(dict)
         self._admitted: dict[str, dict[str, dict[str, None]]] = defaultdict(dict)
         self._settling: dict[Owner, None] = {}
 
@@ -91,6 +118,7 @@ class Places:
         namespace, uid = owner
         if place.state is State.WAITING:
             insort(self._waiting[place.queue].setdefault(namespace, []), place.turn)
+            insort(self._alike[place.queue].setdefault(place.kin, []), place.turn)
         elif place.state is State.ADMITTED:
             self._admitted[place.queue].setdefault(namespace, {})[uid] = None
         else:
@@ -107,6 +135,10 @@ class Places:
     def waiting(self, queue: str) -> dict[str, list[Turn]]:
         """Who waits in a queue, by namespace, each in the order of their turns."""
         return self._waiting.get(queue, {})
+
+    def alike(self, queue: str) -> dict[Kin, list[Turn]]:
+        """Who waits in a queue, by kin, each in the order of their turns."""
+        return self._alike.get(queue, {})
 
     def admitted_in(self, queue: str) -> dict[str, dict[str, None]]:
         """UIDs of those that hold a slot in a queue, by namespace."""
@@ -129,18 +161,17 @@ class Places:
             del self._settling[owner]
             return
         if place.state is State.WAITING:
-            turns = self._waiting[place.queue][namespace]
-            del turns[bisect_left(turns, place.turn)]
+            for turns in (self._waiting[place.queue][namespace], self._alike[place.queue][place.kin]):
+                del turns[bisect_left(turns, place.turn)]
             _prune(self._waiting, place.queue, namespace)
+            _prune(self._alike, place.queue, place.kin)
         else:
             del self._admitted[place.queue][namespace][uid]
             _prune(self._admitted, place.queue, namespace)
 
 
-def _prune(
-    index: dict[str, dict[str, list[Turn]]] | dict[str, dict[str, dict[str, None]]], queue: str, ns: str
-) -> None:
-    if not index[queue][ns]:
-        del index[queue][ns]
+def _prune(index: dict[str, dict[_K, _V]], queue: str, key: _K) -> None:
+    if not index[queue][key]:
+        del index[queue][key]
     if not index[queue]:
         del index[queue]

@@ -21,7 +21,7 @@ from forge_operator.actions import (
     RetireAnalysisJob,
     SuspendJob,
 )
-from forge_operator.decide import decide
+from forge_operator.decide import decide, decision
 from forge_operator.digests import Kind
 from forge_operator.picture import Picture
 from tests.builders.operator import NOW, Raw, condition, make_pod
@@ -98,10 +98,11 @@ class World:
 
     def turn(self, take: Callable[[list[Action]], list[Action]] = list) -> list[Action]:
         """Decide once and carry out what `take` leaves of it."""
-        actions = decide(self.picture, self.now)
-        for action in take(actions):
+        made = decision(self.picture, self.now)
+        self.picture.attention.take(made.looks)
+        for action in take(made.actions):
             self.apply(action)
-        return actions
+        return made.actions
 
     def settle(self, turns: int = 60) -> None:
         """Turn until nothing is left to do."""

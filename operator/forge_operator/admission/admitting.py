@@ -4,12 +4,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from forge_operator.admission.allowances import allowances, cuts
 from forge_operator.admission.gates import Reach, Refused, Round, first_refusal, rate_window, why_closed
 from forge_operator.admission.turns import Standing, in_turn
 from forge_operator.digests import AnalysisJobDigest
 from forge_operator.picture import Picture
+
+STARTS: Final = 100
+"""Jobs that one round starts: what is left has its turn in the next, and creating a Job takes longer than a round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ def _admit(turn: Round, allowed: dict[str, int]) -> Admission:
         job = picture.analysis_jobs[uid]
         tenant, refusal = picture.tenant_of(job.namespace), first_refusal(turn, job)
         if refusal is None:
+            if len(admission.admitted) == STARTS:
+                break
             admission.admitted.append(job)
             turn.admit(tenant)
         elif refusal.reach is Reach.TENANT:

@@ -10,11 +10,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from forge_core.exits import Exit
 from forge_core.resource import Phase
-from forge_operator.actions import Action, CreateJob
-from forge_operator.decide import decide
+from forge_operator.actions import Action, CreateJob, PatchStatus
+from forge_operator.admission.admitting import admissions
+from forge_operator.admission.gates import first_refusal
+from forge_operator.attention import Attention
+from forge_operator.decide import decide, decision
 from forge_operator.digests import Kind
+from forge_operator.notices import WRITES_A_SECOND, YOUNG
 from forge_operator.picture import Picture, Report
-from tests.builders.operator import Raw, condition, make_job, make_namespace, make_node, make_queue
+from forge_operator.reasons import ConditionType
+from forge_operator.statuses import waits
+from tests.builders.operator import Raw, condition, make_event, make_job, make_namespace, make_node, make_queue
 from tests.builders.world import World
 
 CONCURRENCY = {"narrow": 2, "limited": 4}
@@ -162,15 +168,31 @@ class Weather(RuleBasedStateMachine):
     @rule()
     def turn_late(self) -> None:
         """What was decided is carried out after a while, whatever has become of the picture."""
-        actions = decide(self.world.picture, self.world.now)
+        made = decision(self.world.picture, self.world.now)
+        self.world.picture.attention.take(made.looks)
         self.world.step_controller()
-        for action in actions:
+        for action in made.actions:
             self.world.apply(action)
 
     @rule()
     def record(self) -> None:
         """The recorder writes what it has heard."""
         self.world.record()
+
+    @rule(pick=RANDOM)
+    def refuse_a_creation(self, pick: random.Random) -> None:
+        """The API server refuses a job's Job, by a quota say."""
+        uid = self._some_job(pick)
+        if uid is not None and uid in self.world.picture.analysis_jobs:
+            self.world.picture.refused(uid, "exceeded quota", self.world.now)
+
+    @rule(pick=RANDOM)
+    def refuse_a_pod(self, pick: random.Random) -> None:
+        """The Job controller can't create a pod."""
+        found = self.world.of(Kind.JOB)
+        if found:
+            event = make_event(pick.choice(found), "exceeded quota")
+            self.world.picture.observe(Kind.EVENT, "ADDED", event)
 
     @rule(history=st.booleans())
     def restart(self, history: bool) -> None:
@@ -235,9 +257,39 @@ class Weather(RuleBasedStateMachine):
         assert actions == decide(picture, self.world.now)
         if self.world.stored[Kind.JOB_QUEUE, "uid-queue-narrow"]["spec"].get("paused"):
             return
-        waiting = {uid for turns in picture.places.waiting("narrow").values() for _, _, uid in turns}
+        turns = [turn for turns in picture.places.waiting("narrow").values() for turn in turns]
+        held = {uid for uid, refusal in picture.refusals.items() if refusal.until > self.world.now}
+        waiting = {uid for _, _, uid in turns} - held
         begun = sum(1 for action in actions if isinstance(action, CreateJob) and action.uid in waiting)
         assert begun == min(len(waiting), max(CONCURRENCY["narrow"] - picture.slots_used("narrow"), 0))
+
+    @invariant()
+    def what_rests_needs_nothing(self) -> None:
+        """A decision over the jobs that are awake is the decision over all of them."""
+        picture = self.world.picture
+        now_and_later = (self.world.now, self.world.now + timedelta(hours=2))
+        decided = [sorted(decide(picture, now), key=_key) for now in now_and_later]
+        kept, picture.attention = picture.attention, Attention(picture.places.admitted())
+        everything = [sorted(decide(picture, now), key=_key) for now in now_and_later]
+        assert decided == everything
+        picture.attention = kept
+
+    @invariant()
+    def each_waiting_job_is_told_what_holds_it(self) -> None:
+        """All of one kin are answered at once, with the answer that each would get for itself."""
+        picture, now = self.world.picture, self.world.now
+        actions = decide(picture, now)
+        told = {action.uid: action for action in actions if isinstance(action, PatchStatus) and action.spare}
+        starting = {action.uid for action in actions if isinstance(action, PatchStatus | CreateJob)} - told.keys()
+        for round_ in admissions(picture, now):
+            for turns in picture.places.waiting(round_.turn.queue).values():
+                for job in (picture.analysis_jobs[uid] for _, _, uid in turns if uid not in starting):
+                    refusal, said = first_refusal(round_.turn, job), job.status.condition(ConditionType.ADMITTED)
+                    new = refusal is not None and (said is None or said.holds or said.reason != refusal.reason)
+                    old_enough = job.created is not None and now - job.created >= YOUNG
+                    wished = waits(job, refusal.reason, refusal.message, now) if refusal and new else None
+                    budget = WRITES_A_SECOND - sum(1 for at in picture.notices if at > now - timedelta(seconds=1))
+                    assert told.get(job.uid) == (wished if old_enough else None) or len(told) == budget
 
     @rule(seed=st.integers(0, 1000))
     def the_order_of_observation_does_not_matter(self, seed: int) -> None:
