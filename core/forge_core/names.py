@@ -73,6 +73,11 @@ def progress_stream(tenant: str) -> str:
     return f"forge:{{{tenant}}}:progress"
 
 
+def events_stream(tenant: str) -> str:
+    """The stream of a tenant's CloudEvents (XADD, approximate MAXLEN); the operator writes it, the tenant reads it."""
+    return f"forge:{{{tenant}}}:events"
+
+
 def job_hash(tenant: str, uid: str) -> str:
     """The hash with a job's last progress and heartbeat; `uid` is the AnalysisJob's UID."""
     return f"forge:{{{tenant}}}:job:{uid}"
@@ -88,9 +93,9 @@ def redis_user(tenant: str) -> str:
     return f"tenant-{tenant}"
 
 
-def redis_key_pattern(tenant: str) -> str:
-    """The ACL pattern of the keys that a tenant's pods may touch."""
-    return f"forge:{{{tenant}}}:*"
+def reported_keys(tenant: str) -> tuple[str, ...]:
+    """The ACL patterns of the keys that a tenant's pods may write: what runners report, and no events."""
+    return progress_stream(tenant), job_hash(tenant, "*"), log_stream(tenant, "*")
 
 
 # --- derived names -----------------------------------------------------------------------------------------------

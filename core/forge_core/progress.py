@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
 from forge_core.messages import MAX_LINE, ProgressMessage, TerminalMessage
-from forge_core.names import job_hash, log_stream, progress_stream, redis_key_pattern, redis_user
+from forge_core.names import events_stream, job_hash, log_stream, progress_stream, redis_user, reported_keys
 
 STREAM_LENGTH: Final = 10_000
 """Messages kept of a tenant's progress, approximately."""
@@ -28,6 +28,8 @@ JOB_SECONDS: Final = 24 * 3600
 """How long a job's hash and log tail outlive their last write."""
 SOCKET_SECONDS: Final = 5.0
 BEGINNING: Final = "0-0"
+EVENTS_LENGTH: Final = 10_000
+"""CloudEvents kept of a tenant, approximately, unless the installation says otherwise."""
 
 
 class ProgressUnavailable(Exception):
@@ -39,6 +41,15 @@ class Entry:
     """One entry of a stream: its id (the resume token) and the payload as written, not yet decoded."""
 
     id: str
+    payload: str
+
+
+@dataclass(frozen=True)
+class StreamEvent:
+    """One CloudEvent for a tenant's stream; `payload` is its JSON, `id` the same however often it is published."""
+
+    id: str
+    type: str
     payload: str
 
 
@@ -130,6 +141,24 @@ class Progress:
                 progress_stream(tenant), {"m": message.encode()}, maxlen=STREAM_LENGTH, approximate=True
             )
 
+    async def publish_events(self, tenant: str, events: Sequence[StreamEvent], length: int = EVENTS_LENGTH) -> set[str]:
+        """Append CloudEvents to the tenant's stream, in this order; answers the ids of those that are in it.
+
+        One that Redis refused alone is missing in the answer. When none was taken, or the connection broke so that
+        nobody knows, ProgressUnavailable is raised: whoever publishes again appends repeats, which carry the same id.
+        """
+        key = events_stream(tenant)
+        with _translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for event in events:
+                    fields = {"id": event.id, "type": event.type, "m": event.payload}
+                    pipe.xadd(key, fields, maxlen=length, approximate=True)
+                answers = await pipe.execute(raise_on_error=False)
+            taken = {e.id for e, answer in zip(events, answers, strict=True) if not isinstance(answer, Exception)}
+            if events and not taken:
+                raise next(answer for answer in answers if isinstance(answer, Exception))
+        return taken
+
     async def snapshots(self, tenant: str, uids: Sequence[str]) -> dict[str, Snapshot]:
         """The last state of each job that has one; one round trip (a tenant's keys share a slot)."""
         if not uids:
@@ -153,13 +182,16 @@ class Progress:
         return frozenset(str(info["run_id"]) for info in infos)
 
     async def set_user(self, tenant: str, password: str) -> None:
-        """Set the tenant's user on every node: its own keys and only the commands that a runner needs.
+        """Set the tenant's user on every node: it writes what runners report, reads its events, and nothing else.
 
-        The password goes as its hash, so that no error message and no slow log can show it.
+        The password goes as its hash, so that no error message and no slow log can show it. Redis 7 tells apart
+        writing a key (%W) from reading it (%R).
         """
         hashed = hashlib.sha256(password.encode()).hexdigest()
         rule = [
-            "ACL SETUSER", redis_user(tenant), "reset", "on", f"#{hashed}", f"~{redis_key_pattern(tenant)}",
+            "ACL SETUSER", redis_user(tenant), "reset", "on", f"#{hashed}",
+            *(f"%W~{key}" for key in reported_keys(tenant)),
+            f"(%R~{events_stream(tenant)} +xread +xrange +xrevrange +xlen)",
             "-@all", "+xadd", "+hset", "+expire", "+ping", "+hello", "+auth", "+client|setname",
             "+cluster|slots", "+cluster|shards", "+cluster|nodes", "+cluster|info", "+readonly", "+command",
         ]  # fmt: skip

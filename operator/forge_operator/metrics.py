@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from forge_core.cluster import Call
 from forge_core.exits import FailureClass
+from forge_core.history.outbox import Channel
 from forge_core.history.records import End
 from forge_core.resource import Phase
 from forge_operator.admission.latency import Latency
@@ -62,6 +63,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._of_jobs()
         self._of_the_operator()
+        self._of_the_outbox()
         self.latency = Latency(lambda queue, seconds: self._admission.labels(self._queue(queue)).observe(seconds))
 
     def _of_jobs(self) -> None:
@@ -101,6 +103,25 @@ class Metrics:
         self.waiting_writes = self._gauge("forge_operator_writes_waiting", "Actions in hand.")
         self.holds_lease = self._gauge("forge_operator_holds_lease", "1 while this replica acts.")
         self.dependencies = self._gauge("forge_dependency_up", "1 while it answers the operator.", "dependency")
+
+    def _of_the_outbox(self) -> None:
+        """Events and alerts: `channel` is `events` or `alerts`."""
+        self.outbox_backlog = self._gauge(
+            "forge_outbox_backlog", "Rows of the outbox that are not published yet.", "channel"
+        )
+        self.outbox_lag = self._gauge("forge_outbox_lag_seconds", "Age of the oldest such row.", "channel")
+        self.published = self._counter(
+            "forge_outbox_published_total", "Rows of the outbox that were published, each once.", "channel"
+        )
+        self.unpublished = self._counter(
+            "forge_outbox_failures_total", "Publications that failed and are tried again.", "channel"
+        )
+        self.alerts_given_up = self._gauge(
+            "forge_alerts_given_up", "Alerts that failed too often and are tried no more."
+        )
+        for metric in (self.outbox_backlog, self.outbox_lag, self.published, self.unpublished):
+            for channel in Channel:
+                metric.labels(channel)
 
     def _counter(self, name: str, says: str, *labels: str) -> Counter:
         return Counter(name, says, labels, registry=self.registry)

@@ -9,6 +9,7 @@ from prometheus_client.core import Metric
 
 from forge_core.cluster import Cluster
 from forge_core.history.database import History
+from forge_core.history.outbox import Outbox
 from forge_core.history.records import Records
 from forge_core.progress import Progress
 from forge_operator.apply.applier import Applier
@@ -23,6 +24,8 @@ from forge_operator.observe.kinds import PLAIN
 from forge_operator.observe.plain import Watch
 from forge_operator.observe.relist import Relisting
 from forge_operator.observe.sink import Sink
+from forge_operator.outbox.backlog import Backlogs
+from forge_operator.outbox.publishing import EventPublisher
 from forge_operator.picture import Picture, Surroundings
 from forge_operator.progress_copy import Ends, ProgressCopy
 from forge_operator.queue_status import QueueStatus
@@ -67,6 +70,9 @@ class Parts:
         users = (lambda: ()) if settings.managed_redis else (lambda: tenants(self.picture))
         self.users = RedisUsers(to.cluster, to.progress, users)
         self.copy = ProgressCopy(to.progress, self.sink)
+        outbox = Outbox(to.history)
+        self.publisher = EventPublisher(outbox, to.progress, self.metrics, self._leads, settings.events_length)
+        self.backlogs = Backlogs(outbox, self.metrics, self._leads)
         self.queue_status = QueueStatus(to.cluster, self.sink, self._leads)
 
     def _leads(self) -> bool:
@@ -80,6 +86,8 @@ class Parts:
         yield "dependencies", self.dependencies.keep()
         yield "progress", self.copy.keep()
         yield "ends", self.ends.keep()
+        yield "events", self.publisher.keep()
+        yield "outbox backlog", self.backlogs.keep()
         if not self._settings.installation:
             yield "queue status", self.queue_status.keep()
         yield "redis users", self.users.keep()

@@ -3,6 +3,8 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from forge_core.progress import EVENTS_LENGTH
+
 
 class Settings(BaseSettings):
     """Each field is the environment variable of the same name: `database_url` is FORGE_DATABASE_URL."""
@@ -35,6 +37,9 @@ class Settings(BaseSettings):
     relist_seconds: float = Field(default=120.0, ge=1, le=3600)
     """Between two complete lists of everything, which repair what the watches missed."""
     writes_at_once: int = Field(default=32, ge=1, le=500)
+
+    events_length: int = Field(default=EVENTS_LENGTH, ge=100, le=10_000_000)
+    """CloudEvents kept in each tenant's Redis stream, approximately."""
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def event_of(end: "End", kind: str) -> dict[str, Any] | None:
     derived from the job and the type, so an event written or published twice is recognised.
     """
     word = _WORDS.get(end.phase)
-    if word is None or kind in SILENT_KINDS:
+    if word is None or kind in SILENT_KINDS or not end.tenant:  # in a namespace that no tenant owns
         return None
     kind_of_event = f"{kind}.{word}"
     told = {"repositoryId": end.repository_id} if end.phase == Phase.COMPLETED else {"error": end.message}

@@ -232,7 +232,7 @@ class OutboxRow(Base):
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("job_id", "type"),
-        Index("outbox_unpublished", "channel", "position", postgresql_where="published_at is null"),
+        Index("outbox_unpublished", "channel", "tenant", "position", postgresql_where="published_at is null"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

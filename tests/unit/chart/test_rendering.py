@@ -294,6 +294,7 @@ def test_the_operator_is_told_what_its_settings_ask_for() -> None:
     assert given[names.REDIS_URL_ENV] == "redis://forge-redis.forge-jobs.svc:6379"
     assert given["FORGE_ALLOWED_HOSTS"] == "git-server.git.svc"
     assert given["FORGE_MANAGED_REDIS"] == "false"
+    assert given["FORGE_EVENTS_LENGTH"] == "10000"
     assert {names.DATABASE_URL_ENV, names.REDIS_USERNAME_ENV, names.REDIS_PASSWORD_ENV, "FORGE_NAMESPACE"} <= set(given)
 
 

@@ -73,7 +73,11 @@ def upgrade() -> None:
     op.add_column("outbox", sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True))
     op.drop_index("outbox_unpublished", table_name="outbox", postgresql_where="published_at is null")
     op.create_index(
-        "outbox_unpublished", "outbox", ["channel", "position"], unique=False, postgresql_where="published_at is null"
+        "outbox_unpublished",
+        "outbox",
+        ["channel", "tenant", "position"],
+        unique=False,
+        postgresql_where="published_at is null",
     )
 
 

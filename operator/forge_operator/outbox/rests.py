@@ -1,0 +1,46 @@
+"""Who failed rests for a growing while, and nobody else does: pure, time passed in."""
+
+from dataclasses import dataclass
+from typing import Final
+
+FIRST_SECONDS: Final = 1.0
+LONGEST_SECONDS: Final = 30.0
+
+
+def pause_after(failures: int, longest: float = LONGEST_SECONDS) -> float:
+    """Seconds before the next try: 1, 2, 4, ... up to `longest`."""
+    return min(FIRST_SECONDS * 2.0 ** min(max(failures - 1, 0), 30), longest)
+
+
+@dataclass(frozen=True)
+class _Rest:
+    until: float
+    times: int
+
+
+class Rests:
+    """By key; `now` is monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._rests: dict[str, _Rest] = {}
+
+    def failed(self, key: str, now: float, at_least: float = 0.0) -> float:
+        """It failed once more; answers for how many seconds it rests (`at_least` is what the other side asked for)."""
+        times = self.times(key) + 1
+        pause = max(pause_after(times), at_least)
+        self._rests[key] = _Rest(now + pause, times)
+        return pause
+
+    def worked(self, key: str) -> bool:
+        """It did; answers whether it had failed before."""
+        return self._rests.pop(key, None) is not None
+
+    def resting(self, key: str, now: float) -> bool:
+        """Whether it isn't to be tried yet."""
+        rest = self._rests.get(key)
+        return rest is not None and now < rest.until
+
+    def times(self, key: str) -> int:
+        """Failures in a row."""
+        rest = self._rests.get(key)
+        return rest.times if rest else 0
