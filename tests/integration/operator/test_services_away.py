@@ -93,7 +93,7 @@ def test_what_has_ended_is_kept_until_postgresql_holds_it(
     operator: OperatorProcess, postgresql: Wire, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     history_url = operator.environment["FORGE_DATABASE_URL"].replace(str(postgresql.port), str(postgresql.target))
-    keep_nothing = {"completed": {"age": "0s", "count": 0}, "failed": {"age": "0s", "count": 0}}
+    keep_nothing = {"completed": {"age": "1m", "count": 0}, "failed": {"age": "1m", "count": 0}}
     operator.start()
     kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("ends", "is-withdrawn")))
     wait_until(reaches(kubectl, tenant_namespace, "ends", "Running"), 60, "the job runs")

@@ -1,0 +1,159 @@
+"""What is past its time leaves the history, a batch a call, each call whole in itself: it may be repeated at any time.
+
+A job's row goes with everything that hangs on it: attempts, artefacts, timeline, refunds, published events. It stays,
+however old, while its AnalysisJob is in the cluster, while an event of it is unpublished, and until its hour's usage
+is aggregated. Usage itself is kept for ever: it is small.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from forge_core.history.database import History
+
+JOBS_AT_ONCE: Final = 200
+UIDS_AT_ONCE: Final = 5000
+ORPHANED: Final = timedelta(days=1)
+"""What belongs to no row and was not touched for this long belongs to none that will still come."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A place in the order of ends, which is that of `completed_at`, then id."""
+
+    at: datetime
+    id: UUID
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one call did: rows looked at, rows that went by table, rows of jobs that had to stay, and where it ended."""
+
+    looked_at: int
+    gone: Mapping[str, int]
+    kept: int = 0
+    last: Ended | None = None
+    """None when nothing is left."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one call did about orphans: UIDs looked at, rows that went by table, the last UID (None: that was all)."""
+
+    looked_at: int
+    gone: Mapping[str, int] = field(default_factory=dict)
+    last: UUID | None = None
+
+
+_OLD = """
+    select id, resource_uid, completed_at, deleted_at, recorded_at from jobs
+    where recorded_at is not null and phase in ('Completed', 'Failed', 'Cancelled') and completed_at < :before
+      and (cast(:at as timestamptz) is null or (completed_at, id) > (:at, cast(:id as uuid)))
+    order by completed_at, id limit :limit
+"""
+_LEFT_THE_CLUSTER = "(o.resource_uid is null or o.deleted_at is not null)"
+_COUNT = text("select count(*) from jobs where recorded_at is not null and completed_at < :before")
+_LOOKED_AT = text(f"with o as ({_OLD}) select id, completed_at from o order by completed_at, id")  # noqa: S608
+_MAY_GO = text(f"""
+    with o as ({_OLD})
+    select j.id, j.resource_uid from o join jobs j on j.id = o.id
+    where {_LEFT_THE_CLUSTER}
+      and not exists (select from outbox e where e.job_id = o.id and e.published_at is null)
+      and exists (select from usage_hours h where h.hour = date_trunc('hour', o.completed_at, 'UTC'))
+    order by j.id for update of j skip locked
+""")  # noqa: S608 - the texts are this module's own
+_ARTIFACTS = text(f"""
+    delete from artifacts a using ({_OLD}) o where a.job_uid = o.resource_uid and {_LEFT_THE_CLUSTER}
+""")  # noqa: S608
+_ROWS: Final = {
+    "artifacts": text("delete from artifacts where job_uid = any(:uids)"),
+    "attempts": text("delete from attempts where job_uid = any(:uids)"),
+    "refunds": text("delete from refunds where job_uid = any(:uids)"),
+    "timeline": text("delete from timeline where job_uid = any(:uids)"),
+}
+_OUTBOX = text("delete from outbox where job_id = any(:ids)")
+_JOBS = text("delete from jobs where id = any(:ids)")
+
+_TOUCHED: Final = {
+    "artifacts": "stored_at",
+    "attempts": "coalesce(ended_at, claimed_at)",
+    "refunds": "at",
+    "timeline": "at",
+}
+_SOME_UIDS = " union ".join(
+    f"(select distinct job_uid from {table} where cast(:after as uuid) is null or job_uid > :after"  # noqa: S608
+    " order by job_uid limit :limit)"
+    for table in _TOUCHED
+)
+_UIDS = text(f"select job_uid from ({_SOME_UIDS}) u order by job_uid limit :limit")  # noqa: S608
+_YOUNG = " or ".join(
+    f"exists (select from {table} t where t.job_uid = u.uid and {touched} >= :before)"
+    for table, touched in _TOUCHED.items()
+)
+_ORPHANS = text(f"""
+    select u.uid from unnest(cast(:uids as uuid[])) u(uid)
+    where not exists (select from jobs j where j.resource_uid = u.uid) and not ({_YOUNG})
+""")  # noqa: S608
+
+
+class Purge:
+    """Every method raises HistoryUnavailable while PostgreSQL is away."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    async def older_than(self, before: datetime) -> int:
+        """How many jobs ended before `before`."""
+        async with self._history.begin() as connection:
+            return int((await connection.execute(_COUNT, {"before": before})).scalar_one())
+
+    async def rows(self, before: datetime, after: Ended | None = None) -> Batch:
+        """Remove jobs that ended before `before`, of the next JOBS_AT_ONCE after `after`."""
+        values = _values(before, after)
+        async with self._history.begin() as connection:
+            looked_at = (await connection.execute(_LOOKED_AT, values)).all()
+            going = (await connection.execute(_MAY_GO, values)).all()
+            ids, uids = [row.id for row in going], [row.resource_uid for row in going if row.resource_uid]
+            gone = await _remove(connection, uids)
+            gone["outbox"] = (await connection.execute(_OUTBOX, {"ids": ids})).rowcount
+            gone["jobs"] = (await connection.execute(_JOBS, {"ids": ids})).rowcount
+        return Batch(len(looked_at), gone, len(looked_at) - len(ids), _last(looked_at))
+
+    async def artifacts(self, before: datetime, after: Ended | None = None) -> Batch:
+        """Remove the artefacts, logs among them, of jobs that ended before `before`; their rows stay."""
+        values = _values(before, after)
+        async with self._history.begin() as connection:
+            looked_at = (await connection.execute(_LOOKED_AT, values)).all()
+            gone = (await connection.execute(_ARTIFACTS, values)).rowcount
+        return Batch(len(looked_at), {"artifacts": gone}, 0, _last(looked_at))
+
+    async def orphans(self, now: datetime, after: UUID | None = None) -> Swept:
+        """Remove what belongs to no job's row and was not touched for a day, of the next UIDS_AT_ONCE after `after`."""
+        async with self._history.begin() as connection:
+            asked = {"after": after, "limit": UIDS_AT_ONCE}
+            uids = list((await connection.execute(_UIDS, asked)).scalars())
+            lost = await connection.execute(_ORPHANS, {"uids": uids, "before": now - ORPHANED})
+            gone = await _remove(connection, list(lost.scalars()))
+        return Swept(len(uids), gone, uids[-1] if len(uids) == UIDS_AT_ONCE else None)
+
+
+async def _remove(connection: AsyncConnection, uids: list[UUID]) -> dict[str, int]:
+    if not uids:
+        return dict.fromkeys(_ROWS, 0)
+    return {table: (await connection.execute(delete, {"uids": uids})).rowcount for table, delete in _ROWS.items()}
+
+
+def _values(before: datetime, after: Ended | None) -> dict[str, Any]:
+    at, job_id = (after.at, after.id) if after else (None, None)
+    return {"before": before, "at": at, "id": job_id, "limit": JOBS_AT_ONCE}
+
+
+def _last(looked_at: Any) -> Ended | None:
+    if len(looked_at) < JOBS_AT_ONCE:
+        return None
+    return Ended(looked_at[-1].completed_at, looked_at[-1].id)
