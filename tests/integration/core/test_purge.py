@@ -46,8 +46,9 @@ async def belongings(history: History, uid: UUID, at: datetime) -> None:
     values = {"uid": uid, "at": at, "pod": uuid4()}
     for statement in (
         (
-            "insert into attempts (job_uid, number, pod_uid, pod_name, number_in_pod, claimed_at, outcome, failure_class,"
-            " message, stage, refunded) values (:uid, 1, :pod, 'p', 1, :at, 'succeeded', '', '', '', false)"
+            "insert into attempts (job_uid, number, pod_uid, pod_name, number_in_pod, claimed_at, outcome,"
+            " failure_class, message, stage, refunded)"
+            " values (:uid, 1, :pod, 'p', 1, :at, 'succeeded', '', '', '', false)"
         ),
         (
             "insert into artifacts (job_uid, attempt, name, content_type, size, sha256, gzipped, body, stored_at)"
