@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from forge_core.cluster import Raw
+from forge_core.exits import FailureClass
 from forge_core.resource import Phase
 
 
@@ -134,22 +135,25 @@ class DeletePod:
 
 
 @dataclass(frozen=True)
-class Refund:
-    """Record that a disruption ended a pod, so that its attempts aren't charged.
+class RecordPodEnd:
+    """Record how a pod ended, or that a disruption is about to end it (then `ended_at` is None).
 
-    Call `picture.pods.refund_recorded(pod_uid)` once it is stored; repeating it is harmless.
+    Call `picture.pods.told(pod_uid, ended)` once it is stored; repeating it is harmless.
     """
 
     job_uid: str
     """Of the AnalysisJob."""
     pod_uid: str
-    reason: str
-    at: datetime
+    failure_class: FailureClass
+    message: str
+    ended_at: datetime | None
+    refund: str = ""
+    """Why the cluster took it away, so that its attempt isn't charged; "" when it didn't."""
 
     @property
     def key(self) -> str:
-        """One refund a pod."""
-        return f"refund/{self.pod_uid}"
+        """One record at a time a pod."""
+        return f"end/{self.pod_uid}"
 
 
 @dataclass(frozen=True)
@@ -172,5 +176,13 @@ class RetireAnalysisJob:
 
 
 Action = (
-    CreateJob | PatchStatus | SuspendJob | DeleteJob | ExtendDeadline | FailPod | DeletePod | Refund | RetireAnalysisJob
+    CreateJob
+    | PatchStatus
+    | SuspendJob
+    | DeleteJob
+    | ExtendDeadline
+    | FailPod
+    | DeletePod
+    | RecordPodEnd
+    | RetireAnalysisJob
 )

@@ -42,7 +42,7 @@ def extension(job: JobDigest, pods: Iterable[PodDigest], queue: QueueSpec, spec:
     if job.deadline is None or job.started_at is None or not is_near(job, base, now):
         return None
     pods = list(pods)
-    refunds = min(sum(1 for pod in pods if pod.disruption), MAX_REFUNDS)
+    refunds = min(sum(1 for pod in pods if pod.taken_away), MAX_REFUNDS)
     idle = (now - job.started_at).total_seconds() - ran(pods, job.started_at, now)
     needed = base + idle + refunds * timeout_of(queue, spec)
     return round(needed + margin(base)) if needed > job.deadline else None

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from forge_operator.actions import Action, CreateJob, DeleteJob, ExtendDeadline, PatchStatus, Refund
+from forge_operator.actions import Action, CreateJob, DeleteJob, ExtendDeadline, PatchStatus
 from forge_operator.admission.admitting import Admission, admissions
 from forge_operator.attention import Look
 from forge_operator.following import creation_of, last_write, next_look, next_step, notice
@@ -14,6 +14,7 @@ from forge_operator.lost_nodes import lost_pods
 from forge_operator.notices import NEVER, notices
 from forge_operator.picture import Picture
 from forge_operator.placing import Owner
+from forge_operator.pod_ends import pod_ends
 from forge_operator.retiring import retiring
 
 LOOKS: Final = 1000
@@ -56,7 +57,7 @@ def decision(picture: Picture, now: datetime) -> Decision:
     busy = {action.uid for action in (*urgent, *starts) if isinstance(action, PatchStatus | CreateJob)}
     actions = [
         *lost_pods(picture, now),
-        *_refunds(picture, now),
+        *pod_ends(picture, now),
         *urgent,
         *starts,
         *rest,
@@ -105,10 +106,3 @@ def _starting(picture: Picture, now: datetime, rounds: Iterable[Admission]) -> I
             action = creation_of(picture, now, job)
             if action is not None:
                 yield action
-
-
-def _refunds(picture: Picture, now: datetime) -> Iterator[Refund]:
-    for pod in picture.pods.unrefunded.values():
-        owner = picture.owner_of(pod)
-        if owner is not None:
-            yield Refund(owner.owner_uid, pod.uid, pod.disruption, pod.ended_at or pod.deleted_at or now)

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from forge_core.messages import Termination
 from forge_core.resource import JobSpec, Phase, QueueSpec
 from forge_operator.reasons import Reason
 from forge_operator.unschedulable import Amounts
+
+NODE_LOST: Final = "NodeLost"
+"""The reason of a pod that we declared Failed, for its node is gone."""
 
 
 class Kind(StrEnum):
@@ -184,6 +187,11 @@ class PodDigest(Digest):
     def live(self) -> bool:
         """Whether it may still do something."""
         return self.phase not in {"Succeeded", "Failed"}
+
+    @property
+    def taken_away(self) -> str:
+        """Why the cluster took it away, so that its attempt isn't charged; "" when it didn't."""
+        return self.disruption or (NODE_LOST if self.reason == NODE_LOST else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

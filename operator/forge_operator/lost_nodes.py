@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from forge_operator.actions import DeletePod, FailPod
+from forge_operator.digests import NODE_LOST
 from forge_operator.picture import Picture
 
 PATIENCE: Final = timedelta(seconds=60)
-NODE_LOST: Final = "NodeLost"
 
 
 def lost_pods(picture: Picture, now: datetime) -> Iterator[FailPod | DeletePod]:

@@ -55,29 +55,41 @@ def failure_of(job: JobDigest, pods: Sequence[PodDigest], queue: QueueSpec | Non
 
 def class_of(pod: PodDigest) -> FailureClass:
     """The class of a failed pod."""
-    if pod.disruption or pod.reason == "NodeLost":
+    if pod.taken_away:
         return FailureClass.DISRUPTION
     if pod.out_of_memory:
         return FailureClass.OUT_OF_MEMORY
     if pod.words is not None and pod.words.failure_class is not None:
         return pod.words.failure_class
+    if pod.deleted_at is not None and pod.exit_code not in set(Exit):
+        return FailureClass.DISRUPTION  # somebody deleted it, and its runner did not end within its grace
     return FailureClass.PERMANENT if pod.exit_code == Exit.PERMANENT else FailureClass.TRANSIENT
+
+
+def class_of_failure(reason: str, pods: Sequence[PodDigest]) -> FailureClass | None:
+    """The class of a job that failed for `reason`; None when the pods that would tell are gone."""
+    if reason in {Reason.PERMANENT, Reason.INVALID}:
+        return FailureClass.PERMANENT
+    if reason == Reason.DEADLINE_EXCEEDED:
+        return FailureClass.TIMEOUT
+    told = [pod for pod in pods if not pod.live and pod.phase != "Succeeded" and not _came_too_late(pod)]
+    return class_of(told[-1]) if told else None
 
 
 def cause_of(pod: PodDigest, queue: QueueSpec | None = None) -> str:
     """Why a pod failed, as the second half of a sentence."""
     if class_of(pod) is FailureClass.OUT_OF_MEMORY:
         return _out_of_memory(pod, queue)
-    if _words(pod):
-        return _words(pod)
-    if pod.disruption or pod.reason in {"NodeLost", "Evicted"}:
+    if pod.taken_away or pod.reason == "Evicted":
         detail = f": {pod.message[:MAX_WORDS]}" if pod.message else ""
         return f"its pod was taken away by the cluster ({pod.reason or pod.disruption}){detail}"
+    if _words(pod):
+        return _words(pod)
     return _unsaid(pod)
 
 
 def _exhausted(job: JobDigest, last: PodDigest, told: Sequence[PodDigest], queue: QueueSpec | None) -> Failure:
-    if last.exit_code == Exit.EXHAUSTED and not _failed_itself(last):
+    if _came_too_late(last):
         # This pod came too late for an attempt: it is the one before it that tells what the last attempt died of.
         if not told:
             return Failure(Reason.EXHAUSTED, _words(last) or _all_attempts(job), FailureClass.TRANSIENT)
@@ -86,9 +98,9 @@ def _exhausted(job: JobDigest, last: PodDigest, told: Sequence[PodDigest], queue
     return Failure(Reason.EXHAUSTED, message, class_of(last))
 
 
-def _failed_itself(pod: PodDigest) -> bool:
-    """Whether the pod's words are of an attempt of its own."""
-    return pod.words is not None and pod.words.failure_class is not None
+def _came_too_late(pod: PodDigest) -> bool:
+    """Whether the budget was spent before this pod could claim an attempt: its words are of none of its own."""
+    return pod.exit_code == Exit.EXHAUSTED and (pod.words is None or pod.words.failure_class is None)
 
 
 def _all_attempts(job: JobDigest) -> str:
@@ -125,7 +137,7 @@ def _deadline(job: JobDigest, pods: Sequence[PodDigest], now: datetime) -> str:
     since = job.started_at or job.created or until
     took, busy = (until - since).total_seconds(), ran(pods, since, until)
     parts = [f"{format_duration(busy)} with a runner running", f"{format_duration(took - busy)} without one"]
-    disruptions = sum(1 for pod in pods if pod.disruption)
+    disruptions = sum(1 for pod in pods if pod.taken_away)
     if disruptions:
         parts.append(f"{disruptions} disruptions")
     trouble = next((pod.trouble for pod in reversed(pods) if pod.trouble), None)

@@ -391,6 +391,8 @@ class Picture:
         job, child, hold = self.analysis_jobs.get(uid), self.jobs.get(owner), self.holds.get(uid)
         if job is not None and job.namespace != namespace:
             job = None
+        if job is not None and child is not None and job.status.phase.terminal:
+            self.pods.settle((namespace, child.uid))
         alive = child is not None and any(pod.live for pod in self.pods_of(child))
         state = state_of(job, child, hold is not None and hold.namespace == namespace, alive)
         if state is State.ADMITTED:

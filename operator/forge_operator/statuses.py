@@ -34,7 +34,7 @@ def attempts_of(facts: Facts) -> int:
     charged = told = 0
     for pod in facts.pods:
         told = max(told, pod.words.attempt if pod.words else 0)
-        charged += pod.started_at is not None and not pod.disruption and pod.exit_code != Exit.BEFORE_CLAIM
+        charged += pod.started_at is not None and not pod.taken_away and pod.exit_code != Exit.BEFORE_CLAIM
     reported = facts.report.attempt if facts.report else 0
     return min(max(told, charged, reported, facts.job.status.attempts), MAX_ATTEMPTS)
 

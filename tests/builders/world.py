@@ -17,7 +17,7 @@ from forge_operator.actions import (
     ExtendDeadline,
     FailPod,
     PatchStatus,
-    Refund,
+    RecordPodEnd,
     RetireAnalysisJob,
     SuspendJob,
 )
@@ -132,11 +132,15 @@ class World:
                 )
             case DeletePod():
                 self.remove(Kind.POD, action.uid)
-            case Refund():
-                self.refunds.add(action.pod_uid)
-                self.picture.pods.refund_recorded(action.pod_uid)
+            case RecordPodEnd():
+                self._pod_ended(action)
             case RetireAnalysisJob():
                 self._retire(action)
+
+    def _pod_ended(self, action: RecordPodEnd) -> None:
+        if action.refund:
+            self.refunds.add(action.pod_uid)
+        self.picture.pods.told(action.pod_uid, ended=action.ended_at is not None)
 
     def record(self) -> None:
         """The recorder catches up: the history holds every end, and the picture hears so."""

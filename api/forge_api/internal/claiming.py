@@ -9,8 +9,9 @@ from forge_api.problems import Problem
 from forge_api.services import Services
 from forge_core.attempts import EXHAUSTED, Claim
 from forge_core.cluster import NotFound, Raw, core
+from forge_core.exits import FailureClass
 from forge_core.history.attempts import Draw, EarlierPod, Exhausted
-from forge_core.history.records import Refund
+from forge_core.history.records import PodEnd
 
 
 async def claim(services: Services, runner: Runner, number_in_pod: int) -> Claim:
@@ -26,7 +27,7 @@ async def claim(services: Services, runner: Runner, number_in_pod: int) -> Claim
     if isinstance(drawn, Exhausted):
         refunds = await _disrupted(services, runner, drawn.pods)
         if refunds:  # the operator writes these too, but its word may not have come yet
-            await services.records.refund(refunds)
+            await services.records.pods_ended(refunds)
             drawn = await services.attempts.claim(draw, datetime.now(UTC))
     if isinstance(drawn, Exhausted):
         services.metrics.claims.labels(EXHAUSTED).inc()
@@ -36,7 +37,7 @@ async def claim(services: Services, runner: Runner, number_in_pod: int) -> Claim
     return Claim(attempt=drawn, attempts=runner.budget)
 
 
-async def _disrupted(services: Services, runner: Runner, pods: Sequence[EarlierPod]) -> list[Refund]:
+async def _disrupted(services: Services, runner: Runner, pods: Sequence[EarlierPod]) -> list[PodEnd]:
     """Those of the pods that the cluster itself ended (condition DisruptionTarget, KEP-3329)."""
     refunds = []
     for pod in pods:
@@ -48,7 +49,8 @@ async def _disrupted(services: Services, runner: Runner, pods: Sequence[EarlierP
             continue
         reason = _disruption(found)
         if reason:
-            refunds.append(Refund(pod.uid, runner.job_uid, reason))
+            words = f"Its pod was taken away by the cluster ({reason})."
+            refunds.append(PodEnd(pod.uid, runner.job_uid, FailureClass.DISRUPTION, words, datetime.now(UTC), reason))
     return refunds
 
 

@@ -18,6 +18,8 @@ from forge_core.history.database import History, storable, storable_json
 from forge_core.history.record_statements import LOCK_JOB
 
 WITHOUT_A_WORD: Final = "The runner ended without a word: it was killed, or its node was lost."
+"""Until the operator tells what it saw of the pod (Records.pods_ended): the successor may come before its word."""
+UNSAVED: Final = "How this attempt ended could not be stored in time; its pod went on to the next one."
 
 
 class Fenced(Exception):
@@ -79,11 +81,13 @@ _PHASE = text("select phase from jobs where resource_uid = :job_uid")
 _REPEATED = text("select job_uid, number from attempts where pod_uid = :pod_uid and number_in_pod = :number_in_pod")
 _EARLIER = text("""
     select a.number, a.pod_uid, a.pod_name, a.outcome, a.message,
-        a.refunded or exists (select from refunds r where r.pod_uid = a.pod_uid) as refunded
+        a.refunded or (a.outcome <> 'succeeded' and (a.stage = '' or a.failure_class = 'disruption')
+            and exists (select from refunds r where r.pod_uid = a.pod_uid)) as refunded
     from attempts a where a.job_uid = :job_uid order by a.number
 """)
 _SUPERSEDE = text("""
-    update attempts set outcome = 'failed', ended_at = :now, message = :message
+    update attempts set outcome = 'failed', ended_at = :now, failure_class = 'transient',
+        message = case when pod_uid = :pod_uid then :unsaved else :without_a_word end
     where job_uid = :job_uid and outcome = ''
 """)
 _CLAIM = text("""
@@ -138,7 +142,8 @@ class Attempts:
             if len(charged) >= draw.budget:
                 return _exhausted(charged)
             number = max((row["number"] for row in earlier), default=0) + 1
-            await connection.execute(_SUPERSEDE, {**values, "now": now, "message": WITHOUT_A_WORD})
+            words = {"unsaved": UNSAVED, "without_a_word": WITHOUT_A_WORD}
+            await connection.execute(_SUPERSEDE, {**values, **words, "now": now})
             await connection.execute(_CLAIM, {**values, "number": number, "now": now})
             return number
 

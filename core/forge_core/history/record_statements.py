@@ -4,8 +4,6 @@ from typing import Final
 
 from sqlalchemy import text
 
-from forge_core.exits import FailureClass
-
 INCOMING: Final = """
     jsonb_to_recordset(cast(:rows as jsonb)) as r(
         uid uuid, resource_version bigint, tenant text, namespace text, name text, queue text, kind text, spec jsonb,
@@ -49,7 +47,8 @@ UPDATE: Final = text(f"""
         tenant = case when j.tenant = '' then r.tenant else j.tenant end,
         resource_version = r.resource_version, priority = r.priority, phase = r.phase,
         stage = r.stage, progress = r.progress, attempts = greatest(j.attempts, r.attempts),
-        message = r.message, reason = r.reason, failure_class = r.failure_class,
+        message = r.message, reason = r.reason,
+        failure_class = case when r.failure_class = '' then j.failure_class else r.failure_class end,
         queued_at = coalesce(r.queued_at, j.queued_at), admitted_at = coalesce(r.admitted_at, j.admitted_at),
         started_at = coalesce(r.started_at, j.started_at), completed_at = coalesce(j.completed_at, r.completed_at),
         last_pod_ended_at = coalesce(r.last_pod_ended_at, j.last_pod_ended_at),
@@ -64,17 +63,28 @@ FIRST_ENDS: Final = text(f"""
     update jobs j set recorded_at = now(), completed_at = coalesce(j.completed_at, now()),
         summary = case when j.phase = 'Completed' then coalesce((
             select a.summary from attempts a where a.job_uid = j.resource_uid and a.outcome = 'succeeded'
-            order by a.number desc limit 1), j.summary) else j.summary end
+            order by a.number desc limit 1), j.summary) else j.summary end,
+        failure_class = case when j.phase = 'Failed' and j.failure_class = '' then coalesce((
+            select a.failure_class from attempts a where a.job_uid = j.resource_uid and a.failure_class <> ''
+            order by a.number desc limit 1), 'transient') else j.failure_class end
     where j.resource_uid = any(:uids) and j.phase in {TERMINAL} and j.recorded_at is null
     returning j.id, j.resource_uid as uid, j.tenant, j.queue, j.phase, j.repository_id, j.message, j.started_at,
         j.completed_at, j.failure_class
 """)  # noqa: S608
 
 CLOSE_ATTEMPTS: Final = text("""
-    update attempts a set outcome = 'failed', ended_at = j.completed_at, message = j.message,
-        failure_class = case when j.phase = 'Cancelled' then 'cancelled' else j.failure_class end
+    update attempts a set outcome = 'failed',
+        ended_at = case when a.outcome = '' then greatest(a.claimed_at, j.completed_at) else a.ended_at end,
+        message = case when a.outcome = '' then j.message else a.message end,
+        failure_class = case when j.phase = 'Cancelled' then 'cancelled'
+            when j.reason = 'DeadlineExceeded' then 'timeout'
+            else coalesce(nullif(j.failure_class, ''), 'transient') end
     from jobs j
-    where j.resource_uid = a.job_uid and j.resource_uid = any(:uids) and a.outcome = ''
+    where j.resource_uid = a.job_uid and j.resource_uid = any(:uids) and (a.outcome = '' or (
+        -- A runner that is asked to stop can't know why: what it calls a disruption was the job's end.
+        a.outcome = 'failed' and a.failure_class = 'disruption' and not a.refunded
+        and (j.phase = 'Cancelled' or j.reason = 'DeadlineExceeded')
+        and a.number = (select max(b.number) from attempts b where b.job_uid = a.job_uid)))
 """)
 
 TRIED: Final = text("""
@@ -106,11 +116,18 @@ REFUND: Final = text("""
     where (select count(*) from refunds where job_uid = :job_uid) < :most
     on conflict do nothing
 """)
-MARK_REFUNDED: Final = text("""
-    update attempts set refunded = true, outcome = 'failed', failure_class = :disruption,
-        ended_at = coalesce(ended_at, now()), message = case when message = '' then :reason else message end
-    where pod_uid = :pod_uid and outcome <> 'succeeded' and exists (select from refunds where pod_uid = :pod_uid)
-""").bindparams(disruption=FailureClass.DISRUPTION.value)
+END_OF_POD: Final = text("""
+    update attempts a set outcome = 'failed', failure_class = cast(:failure_class as text),
+        message = case when a.stage = '' or a.failure_class <> cast(:failure_class as text)
+            then :message else a.message end,
+        ended_at = case when a.stage = '' then greatest(a.claimed_at, :ended_at) else a.ended_at end,
+        refunded = exists (select from refunds r where r.pod_uid = a.pod_uid)
+    where a.pod_uid = :pod_uid and a.outcome <> 'succeeded'
+      and (a.stage = '' or a.failure_class = 'disruption')
+      and a.number = (select max(b.number) from attempts b where b.pod_uid = a.pod_uid)
+""")
+"""Of the pod's newest attempt, unless its runner told the end itself (then it has a stage). A runner that was asked to
+stop calls that a disruption, whatever the reason was: the cluster knows better."""
 
 SUMMARIES: Final = text("""
     select distinct on (job_uid) job_uid, summary from attempts

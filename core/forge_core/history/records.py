@@ -1,4 +1,4 @@
-"""What the cluster says, written down: every AnalysisJob's status, its end, its deletion, its refunds.
+"""What the cluster says, written down: every AnalysisJob's status, its end, its deletion, how its pods ended.
 
 Batched and idempotent. An older status never overwrites a newer one and a terminal phase is final, so duplicates and
 reordered batches have no effect. What counts once (metrics, events of the outbox) follows from `recorded_at`, which
@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forge_core.attempts import MAX_REFUNDS
+from forge_core.exits import FailureClass
 from forge_core.history import record_statements as sql
 from forge_core.history.database import History, storable
 from forge_core.history.events import event_of
@@ -81,12 +82,19 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Refund:
-    """A pod that a disruption ended; `reason` as in its condition DisruptionTarget."""
+class PodEnd:
+    """How a pod ended, as the cluster tells it.
+
+    `ended_at` is None while a disruption is only on its way to end it. `refund` is why the cluster took it away (the
+    reason of its condition DisruptionTarget), "" when it didn't: then its attempt is charged.
+    """
 
     pod_uid: UUID
     job_uid: UUID
-    reason: str
+    failure_class: FailureClass
+    message: str
+    ended_at: datetime | None
+    refund: str = ""
 
 
 _LENGTHS = {
@@ -128,14 +136,20 @@ class Records:
             await connection.execute(sql.DELETED, {"uids": list(uids)})
             return await _first_ends(connection, list(uids), {})
 
-    async def refund(self, refunds: Sequence[Refund]) -> None:
-        """Take pods that a disruption ended out of their jobs' budgets, at most MAX_REFUNDS a job."""
+    async def pods_ended(self, ends: Sequence[PodEnd]) -> None:
+        """Close the attempts of pods that could not tell their end; what a disruption ended is refunded.
+
+        At most MAX_REFUNDS a job. An attempt whose end its own runner told keeps it.
+        """
         async with self._history.begin() as connection:
-            for refund in refunds:
-                values = {**asdict(refund), "reason": refund.reason[:63]}
+            for end in sorted(ends, key=lambda end: end.job_uid):  # always in one order: each locks its job
+                values = {**asdict(end), "failure_class": end.failure_class.value, "most": MAX_REFUNDS}
+                values["message"] = storable(end.message)[:1024]
                 await connection.execute(sql.LOCK_JOB, values)
-                await connection.execute(sql.REFUND, {**values, "most": MAX_REFUNDS})
-                await connection.execute(sql.MARK_REFUNDED, values)
+                if end.refund:
+                    await connection.execute(sql.REFUND, {**values, "reason": end.refund[:63]})
+                if end.ended_at is not None:
+                    await connection.execute(sql.END_OF_POD, values)
 
     async def summaries(self, uids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
         """The stored result's summary of each job that has one, by the AnalysisJob's UID."""

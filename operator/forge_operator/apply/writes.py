@@ -10,8 +10,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from forge_core.cluster import Cluster, Conflict, NotFound, Raw, analysis_jobs, core, jobs
-from forge_core.history.records import Records
-from forge_core.history.records import Refund as RefundRecord
+from forge_core.history.records import PodEnd, Records
 from forge_core.names import ANALYSIS_JOB_KIND
 from forge_core.resource import Phase
 from forge_operator.actions import (
@@ -22,7 +21,7 @@ from forge_operator.actions import (
     ExtendDeadline,
     FailPod,
     PatchStatus,
-    Refund,
+    RecordPodEnd,
     RetireAnalysisJob,
     SuspendJob,
 )
@@ -69,8 +68,8 @@ class Writes:
                 await self._fail_pod(action)
             case DeletePod():
                 await self._delete_pod(action)
-            case Refund():
-                await self._refund(action)
+            case RecordPodEnd():
+                await self._record_pod_end(action)
             case RetireAnalysisJob():
                 await self._retire(action)
 
@@ -124,9 +123,13 @@ class Writes:
         except (NotFound, Conflict):
             return
 
-    async def _refund(self, action: Refund) -> None:
-        await self._records.refund([RefundRecord(UUID(action.pod_uid), UUID(action.job_uid), action.reason)])
-        self._sink.picture.pods.refund_recorded(action.pod_uid)
+    async def _record_pod_end(self, action: RecordPodEnd) -> None:
+        end = PodEnd(
+            UUID(action.pod_uid), UUID(action.job_uid), action.failure_class, action.message, action.ended_at,
+            action.refund,
+        )  # fmt: skip
+        await self._records.pods_ended([end])
+        self._sink.picture.pods.told(action.pod_uid, ended=action.ended_at is not None)
 
     async def _retire(self, action: RetireAnalysisJob) -> None:
         self._sink.picture.retired(datetime.now(UTC))

@@ -11,8 +11,9 @@ from forge_core.history.records import JobRecord
 from forge_core.quantities import mebibytes, millicores
 from forge_core.resource import LOWEST_PRIORITY, Phase, QueueSpec
 from forge_operator.digests import AnalysisJobDigest, PodDigest
+from forge_operator.outcomes import class_of_failure
 from forge_operator.picture import Picture
-from forge_operator.reasons import ConditionType, Reason
+from forge_operator.reasons import ConditionType
 
 MOST: Final = 2**31 - 1
 _CONDITION = {
@@ -95,14 +96,7 @@ def _spec(job: AnalysisJobDigest) -> dict[str, Any]:
 def _failure_class(phase: Phase, reason: str, pods: list[PodDigest]) -> str:
     if phase is not Phase.FAILED:
         return FailureClass.CANCELLED if phase is Phase.CANCELLED else ""
-    if reason in {Reason.PERMANENT, Reason.INVALID}:
-        return FailureClass.PERMANENT
-    last = pods[-1] if pods else None
-    if last and last.out_of_memory:
-        return FailureClass.OUT_OF_MEMORY
-    if last and last.words and last.words.failure_class:
-        return last.words.failure_class
-    return FailureClass.TIMEOUT if reason == Reason.DEADLINE_EXCEEDED else FailureClass.TRANSIENT
+    return class_of_failure(reason, pods) or ""  # then the history takes the last attempt's
 
 
 def _last_end(pods: list[PodDigest]) -> datetime | None:

@@ -13,9 +13,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from forge_core.attempts import MAX_ARTIFACT_BYTES, MAX_REFUNDS
-from forge_core.history.records import JobRecord, Refund
+from forge_core.exits import FailureClass
+from forge_core.history.attempts import UNSAVED, WITHOUT_A_WORD
+from forge_core.history.records import JobRecord, PodEnd
 from forge_core.resource import Phase
 from tests.builders.api import Api, MemoryCluster, RunnerPod
 from tests.services.waiting import eventually
@@ -167,8 +170,11 @@ async def test_a_refund_that_the_operator_wrote_counts(api: Api, cluster: Memory
     job = cluster.job("tenant-acme", "sample")
     evicted = cluster.pod("tenant-acme", job, attempts=1)
     await claim(api, evicted)
-    refund = Refund(uuid.UUID(evicted.uid), uuid.UUID(job["metadata"]["uid"]), "EvictionByEvictionAPI")
-    await api.services.records.refund([refund])
+    end = PodEnd(
+        uuid.UUID(evicted.uid), uuid.UUID(job["metadata"]["uid"]), FailureClass.DISRUPTION, "Evicted.", None,
+        "EvictionByEvictionAPI",
+    )  # fmt: skip
+    await api.services.records.pods_ended([end])
     assert (await claim(api, cluster.pod("tenant-acme", job, attempts=1))).json()["attempt"] == 2
 
 
@@ -187,6 +193,45 @@ async def test_a_pod_whose_attempt_was_superseded_is_fenced_in_every_call(api: A
     ):
         assert (answer.status_code, answer.json()["code"]) == (409, "fenced")
     assert (await commit(api, successor, 2)).status_code == 204
+
+
+async def test_an_attempt_that_nobody_ended_has_a_class_once_it_is_superseded(api: Api, cluster: MemoryCluster) -> None:
+    job = cluster.job("tenant-acme", "sample")
+    first, second = cluster.pod("tenant-acme", job), cluster.pod("tenant-acme", job)
+    await claim(api, first)
+    await claim(api, first, 2)
+    await claim(api, second)
+    uid = job["metadata"]["uid"]
+    found = await attempts_of(api, uid)
+    assert [(row.failure_class, row.message) for row in found[:2]] == [
+        ("transient", UNSAVED),
+        ("transient", WITHOUT_A_WORD),
+    ]
+    memory = PodEnd(
+        uuid.UUID(first.uid), uuid.UUID(uid), FailureClass.OUT_OF_MEMORY, "Out of memory.", datetime.now(UTC)
+    )
+    await api.services.records.pods_ended([memory])
+    found = await attempts_of(api, uid)
+    assert [row.failure_class for row in found] == ["transient", "out-of-memory", ""], "the operator's word came late"
+
+
+async def test_what_failed_by_itself_before_a_disruption_stays_charged(api: Api, cluster: MemoryCluster) -> None:
+    job = cluster.job("tenant-acme", "sample")
+    evicted, successor = (cluster.pod("tenant-acme", job, attempts=2) for _ in range(2))
+    await claim(api, evicted)
+    await commit(api, evicted, 1, status="failed", message="no", failure_class="transient", stage="cloning")
+    await claim(api, evicted, 2)
+    cluster.disrupt(evicted)
+    assert (await claim(api, successor)).json()["attempt"] == 3, "the second one is refunded"
+    await commit(api, successor, 3, status="failed", message="no", failure_class="transient", stage="cloning")
+    assert (await claim(api, successor, 2)).json()["code"] == "exhausted", "the first one is not"
+    assert [row.refunded for row in await attempts_of(api, job["metadata"]["uid"])] == [False, True, False]
+
+
+async def attempts_of(api: Api, uid: str) -> list[Any]:
+    statement = text("select failure_class, message, refunded from attempts where job_uid = :uid order by number")
+    async with api.services.records._history.begin() as connection:
+        return list(await connection.execute(statement, {"uid": uid}))
 
 
 @pytest.mark.parametrize("phase", [Phase.CANCELLED, Phase.FAILED, Phase.COMPLETED])

@@ -10,12 +10,14 @@ import pytest
 from sqlalchemy import text
 
 from forge_core.attempts import MAX_REFUNDS
+from forge_core.exits import FailureClass
 from forge_core.history.database import History, HistoryUnavailable
-from forge_core.history.records import JobRecord, Records, Refund, Tried
+from forge_core.history.records import JobRecord, PodEnd, Records, Tried
 from forge_core.resource import Phase
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LATER = NOW + timedelta(days=3650)  # than any claim of these tests
 
 
 @pytest.fixture
@@ -182,10 +184,79 @@ async def test_a_disrupted_pod_is_refunded_once_and_at_most_ten_times_a_job(hist
     job, pods, records = uuid4(), [uuid4() for _ in range(MAX_REFUNDS + 2)], Records(history)
     await claim(history, job, pods[0], 1)
     for _ in range(2):
-        await records.refund([Refund(pod, job, "EvictionByEvictionAPI") for pod in pods])
+        await records.pods_ended([disrupted(job, pod) for pod in pods])
     assert len(await rows(history, "select pod_uid from refunds")) == MAX_REFUNDS
-    [row] = await rows(history, "select refunded, failure_class, message from attempts")
-    assert tuple(row) == (True, "disruption", "EvictionByEvictionAPI")
+    [row] = await rows(history, "select refunded, failure_class, message from attempts where pod_uid = :p", p=pods[0])
+    assert tuple(row) == (True, "disruption", "Evicted.")
+
+
+def disrupted(job: UUID, pod: UUID, at: datetime | None = NOW) -> PodEnd:
+    return PodEnd(pod, job, FailureClass.DISRUPTION, "Evicted.", at, "EvictionByEvictionAPI")
+
+
+async def test_a_pod_s_end_closes_its_open_attempt_with_what_the_cluster_saw(history: History) -> None:
+    job, pod = uuid4(), uuid4()
+    await claim(history, job, pod, 1)
+    end = PodEnd(pod, job, FailureClass.OUT_OF_MEMORY, "It needed more memory.", LATER)
+    await Records(history).pods_ended([end])
+    await Records(history).pods_ended([end])
+    [row] = await rows(history, "select outcome, failure_class, message, ended_at, refunded from attempts")
+    assert tuple(row) == ("failed", "out-of-memory", "It needed more memory.", LATER, False)
+
+
+async def test_a_disruption_under_way_refunds_but_leaves_the_attempt_open(history: History) -> None:
+    job, pod = uuid4(), uuid4()
+    await claim(history, job, pod, 1)
+    await Records(history).pods_ended([disrupted(job, pod, at=None)])
+    assert [tuple(row) for row in await rows(history, "select outcome, ended_at from attempts")] == [("", None)]
+    assert len(await rows(history, "select pod_uid from refunds")) == 1
+
+
+async def test_a_pod_s_end_never_touches_what_its_runner_told_but_a_disruption(history: History) -> None:
+    job, pod, records = uuid4(), uuid4(), Records(history)
+    for number, told in ((1, "transient"), (2, "disruption")):
+        await claim(history, job, pod, number, outcome="failed")
+        await rows(
+            history,
+            "update attempts set failure_class = :told, stage = 'cloning', ended_at = :at, message = 'told',"
+            " number_in_pod = :number + 10"
+            " where number = :number returning number",
+            told=told, at=NOW, number=number,
+        )  # fmt: skip
+    await records.pods_ended([PodEnd(pod, job, FailureClass.TIMEOUT, "Its deadline was over.", LATER)])
+    found = await rows(history, "select failure_class, message, ended_at from attempts order by number")
+    assert [tuple(row) for row in found] == [("transient", "told", NOW), ("timeout", "Its deadline was over.", NOW)]
+
+
+async def test_a_success_stays_one_whatever_became_of_its_pod(history: History) -> None:
+    job, pod = uuid4(), uuid4()
+    await claim(history, job, pod, 1, outcome="succeeded")
+    await Records(history).pods_ended([disrupted(job, pod)])
+    assert [row.outcome for row in await rows(history, "select outcome from attempts")] == ["succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "told"),
+    [(Phase.CANCELLED, "Cancelled", "cancelled"), (Phase.FAILED, "DeadlineExceeded", "timeout")],
+)
+async def test_what_a_stopped_runner_called_a_disruption_was_its_job_s_end(
+    history: History, phase: Phase, reason: str, told: str
+) -> None:
+    job = make_record(phase, 9, reason=reason)
+    await claim(history, job.uid, uuid4(), 1, outcome="failed")
+    await rows(history, "update attempts set failure_class = 'disruption', stage = 'cloning' returning number")
+    await Records(history).write([job])
+    assert [row.failure_class for row in await rows(history, "select failure_class from attempts")] == [told]
+
+
+async def test_a_failure_whose_pods_are_gone_takes_the_class_of_its_last_attempt(history: History) -> None:
+    job = make_record(Phase.FAILED, 9, reason="AttemptsExhausted", failure_class="")
+    await claim(history, job.uid, uuid4(), 1, outcome="failed")
+    await rows(history, "update attempts set failure_class = 'stalled' returning number")
+    [end] = await Records(history).write([job])
+    assert end.failure_class == "stalled"
+    await Records(history).write([replace(job, resource_version=12)])
+    assert [row.failure_class for row in await rows(history, "select failure_class from jobs")] == ["stalled"]
 
 
 async def test_starts_of_deleted_jobs_still_count_for_the_rate(history: History) -> None:

@@ -1,6 +1,5 @@
 """From the Job's creation to the terminal phase."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +10,12 @@ from forge_operator.actions import (
     CreateJob,
     DeleteJob,
     PatchStatus,
-    Refund,
+    RecordPodEnd,
     SuspendJob,
 )
 from forge_operator.decide import decide
 from forge_operator.digests import Kind
-from forge_operator.picture import Picture, Report
+from forge_operator.picture import Report
 from forge_operator.reasons import Reason
 from tests.builders.operator import (
     NOW,
@@ -45,7 +44,7 @@ def _decide(*objects: tuple[Kind, Raw]) -> list[Action]:
 
 
 def _patch(actions: list[Action]) -> PatchStatus:
-    (action,) = actions
+    (action,) = (action for action in actions if not isinstance(action, RecordPodEnd))
     assert isinstance(action, PatchStatus)
     return action
 
@@ -352,29 +351,7 @@ def test_a_cancel_that_meets_a_creation_under_way_waits_for_its_outcome() -> Non
     assert _patch(decide(picture, NOW)).status["phase"] == "Cancelled"
 
 
-# --- refunds and progress ---
-
-
-def _disrupted(phase: str = "Failed") -> tuple[Picture, Raw]:
-    target = condition("DisruptionTarget", "EvictionByEvictionAPI")
-    pod = make_pod(CHILD, phase=phase, conditions=[target], state=ended(Exit.INTERRUPTED, at=3))
-    return make_picture([(Kind.ANALYSIS_JOB, RUNS), (Kind.JOB, CHILD), (Kind.POD, pod)]), pod
-
-
-def test_a_disrupted_pod_is_refunded_until_that_is_recorded() -> None:
-    picture, pod = _disrupted()
-    uid = pod["metadata"]["uid"]
-    refund = Refund(UID, uid, "EvictionByEvictionAPI", NOW - timedelta(seconds=3))
-    assert refund in decide(picture, NOW)
-    picture.observe(Kind.POD, "DELETED", {**pod, "metadata": {**pod["metadata"], "resourceVersion": "99"}})
-    assert refund in decide(picture, NOW), "a pod that is gone is refunded too"
-    picture.pods.refund_recorded(uid)
-    assert refund not in decide(picture, NOW)
-
-
-def test_a_disrupted_pod_that_had_succeeded_is_not_refunded() -> None:
-    picture, _ = _disrupted("Succeeded")
-    assert not [action for action in decide(picture, NOW) if isinstance(action, Refund)]
+# --- attempts and progress ---
 
 
 def test_attempts_count_neither_disruptions_nor_ends_before_the_claim() -> None:
