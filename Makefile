@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-e2e run-faults kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-e2e run-faults run-killed kwok \
   bench-latency bench-analysis bench-throughput format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -39,9 +39,9 @@ token: ## print a token for the local cluster's API: make token TENANT=demo USER
 demo: install python ## analyse a real repository and watch it: make demo [REPO=url-or-folder]
 	@local-cluster/demo.sh "$(REPO)"
 
-test: check unit install packages ## everything, from a clean clone on
-	@$(MAKE) --no-print-directory -j3 --output-sync=target run-integration run-operator run-e2e
-	@$(MAKE) --no-print-directory run-faults
+test: check packages ## everything, from a clean clone on
+	@$(MAKE) --no-print-directory -j2 --output-sync=target unit install
+	@$(MAKE) --no-print-directory -j4 --output-sync=target run-operator run-killed run-e2e run-integration run-faults
 
 check: python ## format, lint, types, imports, chart: under a minute
 	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
@@ -51,7 +51,7 @@ unit: python ## unit and property tests
 
 integration: install python packages run-integration run-operator ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
-e2e: install python run-e2e run-faults ## tests on the cluster, where Forge Jobs is installed
+e2e: install python run-e2e run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
 
 run-integration:
 	@$(PYTEST) --durations=5 tests/integration --ignore=tests/integration/operator
@@ -60,9 +60,12 @@ run-operator:   # they wait for most of their time
 	@$(PYTEST) --durations=5 tests/integration/operator
 
 run-e2e:
-	@$(PYTEST) --durations=5 -m "not faults" tests/e2e
+	@$(PYTEST) --durations=5 -m "not faults and not killed" tests/e2e
 
-run-faults:   # alone: these take away what the others stand on
+run-killed:   # on an installation of their own
+	@$(PYTEST) --durations=5 -m killed tests/e2e
+
+run-faults: run-e2e run-operator run-killed   # after them: these take away what the others stand on
 	@$(PYTEST) --durations=5 -m faults tests/e2e
 
 format: python ## format the sources, and mend what ruff can mend safely

@@ -28,6 +28,8 @@ class Forge:
     kubectl: Kubectl
     url: str
     key: str
+    namespace: str = RELEASE_NAMESPACE
+    tenant_namespace: str = TENANT_NAMESPACE
 
     def token(self, tenant: str = TENANT, user: str = "tester", seconds: int = 3600) -> str:
         """A token as `make token` prints it."""
@@ -47,9 +49,11 @@ class Forge:
         """A client of the REST API as a user of `tenant`."""
         return httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token(tenant)}"}, timeout=30)
 
-    def job(self, name: str, namespace: str = TENANT_NAMESPACE) -> dict[str, Any] | None:
+    def job(self, name: str) -> dict[str, Any] | None:
         """The AnalysisJob as it is now, None when there is none."""
-        done = self.kubectl.run("-n", namespace, "get", "analysisjob", name, "-o", "json", "--ignore-not-found")
+        done = self.kubectl.run(
+            "-n", self.tenant_namespace, "get", "analysisjob", name, "-o", "json", "--ignore-not-found"
+        )
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def phase(self, name: str) -> str:
@@ -77,13 +81,13 @@ class Forge:
 
     def batch_jobs(self, name: str) -> list[dict[str, Any]]:
         """The batch/v1 Jobs that belong to an AnalysisJob, by its name's label."""
-        found = self.kubectl.get("-n", TENANT_NAMESPACE, "jobs", "-l", f"forge-factory.dev/analysisjob={name}")
+        found = self.kubectl.get("-n", self.tenant_namespace, "jobs", "-l", f"forge-factory.dev/analysisjob={name}")
         items: list[dict[str, Any]] = found["items"]
         return items
 
     def pods(self, name: str) -> list[dict[str, Any]]:
         """The pods of an AnalysisJob."""
-        found = self.kubectl.get("-n", TENANT_NAMESPACE, "pods", "-l", f"forge-factory.dev/analysisjob={name}")
+        found = self.kubectl.get("-n", self.tenant_namespace, "pods", "-l", f"forge-factory.dev/analysisjob={name}")
         items: list[dict[str, Any]] = found["items"]
         return items
 
@@ -99,7 +103,7 @@ class Forge:
     def sql(self, statement: str) -> list[list[str]]:
         """Rows of a query on the embedded PostgreSQL."""
         done = self.kubectl.run(
-            "-n", RELEASE_NAMESPACE, "exec", "-i", "forge-postgres-0", "--",
+            "-n", self.namespace, "exec", "-i", "forge-postgres-0", "--",
             "psql", "-h", "/tmp", "-U", "forge", "-d", "forge", "-tA", "-F", "\t", "-c", statement,
         )  # fmt: skip
         return [line.split("\t") for line in done.stdout.splitlines() if line]
@@ -122,7 +126,7 @@ class Jobs:
         manifest = {
             "apiVersion": API_VERSION,
             "kind": "AnalysisJob",
-            "metadata": {"name": name, "namespace": TENANT_NAMESPACE},
+            "metadata": {"name": name, "namespace": self.forge.tenant_namespace},
             "spec": {"queue": queue, "repository": repository, **spec},
         }
         self.forge.kubectl.apply(manifest)
@@ -146,6 +150,8 @@ class Jobs:
     def clear(self) -> None:
         """Delete all of it."""
         for name in self.names:
-            self.forge.kubectl.run("-n", TENANT_NAMESPACE, "delete", "analysisjob", name, "--ignore-not-found")
+            self.forge.kubectl.run(
+                "-n", self.forge.tenant_namespace, "delete", "analysisjob", name, "--ignore-not-found"
+            )
         for name in self.queues:
             self.forge.kubectl.run("delete", "jobqueue", name, "--ignore-not-found")

@@ -2,9 +2,12 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+W = TypeVar("W", bound="Wire")
 
 
 @dataclass
@@ -37,14 +40,24 @@ class Wire:
                 client, _ = server.accept()
                 upstream = socket.create_connection(("127.0.0.1", self.target))
                 self._open += [client, upstream]
-                for one, other in ((client, upstream), (upstream, client)):
-                    threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+                for way, one, other in ((self.upwards, client, upstream), (self.downwards, upstream, client)):
+                    threading.Thread(target=_pump, args=(way, one, other), daemon=True).start()
+
+    def upwards(self, chunk: bytes, target: socket.socket) -> bool:
+        """Pass on what the client sent; False ends the connection."""
+        target.sendall(chunk)
+        return True
+
+    def downwards(self, chunk: bytes, client: socket.socket) -> bool:
+        """Pass on what the target answered; False ends the connection."""
+        client.sendall(chunk)
+        return True
 
 
-def _pump(one: socket.socket, other: socket.socket) -> None:
+def _pump(way: Callable[[bytes, socket.socket], bool], one: socket.socket, other: socket.socket) -> None:
     with suppress(OSError):
-        while chunk := one.recv(65536):
-            other.sendall(chunk)
+        while (chunk := one.recv(65536)) and way(chunk, other):
+            pass
     _hang_up(other)
 
 
@@ -57,7 +70,13 @@ def _hang_up(connection: socket.socket) -> None:
 @contextmanager
 def wire(target: int) -> Iterator[Wire]:
     """A whole wire to a port of the loopback."""
-    made = Wire(target)
+    with whole(Wire(target)) as made:
+        yield made
+
+
+@contextmanager
+def whole(made: W) -> Iterator[W]:
+    """Mended at first, cut at the end."""
     made.mend()
     try:
         yield made

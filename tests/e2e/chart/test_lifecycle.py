@@ -6,92 +6,29 @@ It has a name of its own, so that neither operator touches the other's tenants; 
 import base64
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from forge_core.names import INSTALLATION_LABEL
 from forge_core.resource import Phase
-from tests.builders.chart import CHART, helm
+from tests.builders.chart import CHART
 from tests.builders.manifests import analysis_job
-from tests.conftest import LOCAL, Kubectl
+from tests.conftest import Kubectl
+from tests.e2e.release import Release, second_release
 from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
-RELEASE = "forge-second"
-TENANT_NAMESPACE = "tenant-second"
 FIELD = "depth"
-LOCAL_VALUES = yaml.safe_load((CHART / "values-local.yaml").read_text())
-VALUES = LOCAL_VALUES | {
-    "installation": "second",
-    "installQueues": False,
-    "tenants": {"second": {"namespace": TENANT_NAMESPACE}},
-    "api": LOCAL_VALUES["api"] | {"service": {"type": "ClusterIP"}},
-}
-
-
-@dataclass(frozen=True)
-class Release:
-    """The second installation."""
-
-    kubectl: Kubectl
-    values: Path
-
-    def upgrade(self, chart: Path = CHART, *more: str) -> None:
-        """Install or upgrade it and wait until it is ready."""
-        helm(
-            "upgrade", "--install", RELEASE, str(chart), f"--kubeconfig={self.kubectl.kubeconfig}", "-n", RELEASE,
-            "--create-namespace", f"--values={LOCAL / 'images.yaml'}", f"--values={self.values}", "--wait",
-            "--timeout=8m", *more, seconds=500,
-        )  # fmt: skip
-
-    def helm(self, verb: str, *arguments: str) -> str:
-        """Another of helm's verbs."""
-        place = (f"--kubeconfig={self.kubectl.kubeconfig}", "-n", RELEASE)
-        return helm(verb, RELEASE, *arguments, *place, seconds=500).stdout
-
-    def secrets(self) -> dict[str, Any]:
-        """All that was generated, by namespace and name."""
-        found = {}
-        for namespace in (RELEASE, TENANT_NAMESPACE):
-            for secret in self.kubectl.get("-n", namespace, "secrets")["items"]:
-                if not secret["type"].startswith("helm.sh/"):
-                    found[f"{namespace}/{secret['metadata']['name']}"] = secret["data"]
-        return found
-
-    def names(self, kind: str) -> set[str]:
-        """Names of the cluster-wide objects of a kind that are this release's."""
-        items = self.kubectl.get(kind, "-l", f"app.kubernetes.io/instance={RELEASE}")["items"]
-        return {item["metadata"]["name"] for item in items}
-
-    def pod_security(self) -> None:
-        """Hold the release's namespace to `restricted`, as the documentation asks."""
-        self.kubectl.run(
-            "label", "namespace", RELEASE, "pod-security.kubernetes.io/enforce=restricted", "--overwrite"
-        )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def release(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """Nothing of it is there before the first test, nor after the last."""
-    values = tmp_path_factory.mktemp("release") / "values.yaml"
-    values.write_text(yaml.safe_dump(VALUES))
-    made = Release(kubectl, values)
-    _remove(made)
-    kubectl.run("create", "namespace", RELEASE)
-    made.pod_security()
-    yield made
-    _remove(made)
-
-
-def _remove(release: Release) -> None:
-    place = (f"--kubeconfig={release.kubectl.kubeconfig}", "-n", RELEASE)
-    helm("uninstall", RELEASE, "--ignore-not-found", "--wait", *place, seconds=300)
-    release.kubectl.run("delete", "namespace", RELEASE, TENANT_NAMESPACE, "--ignore-not-found", "--timeout=110s")
+    with second_release(kubectl, "second", tmp_path_factory.mktemp("release")) as made:
+        yield made
 
 
 def knows_the_field(kubectl: Kubectl) -> bool:
@@ -118,15 +55,15 @@ def test_it_is_installed_beside_another_and_does_its_work(
 ) -> None:
     release.upgrade()
     assert "Succeeded" in release.helm("test", "--timeout=4m")
-    labels = kubectl.get("namespace", TENANT_NAMESPACE)["metadata"]["labels"]
+    labels = kubectl.get("namespace", release.tenant_namespace)["metadata"]["labels"]
     assert labels[INSTALLATION_LABEL] == "second"
-    job = analysis_job(TENANT_NAMESPACE, "first", repository__url=small_repository)
+    job = analysis_job(release.tenant_namespace, "first", repository__url=small_repository)
     kubectl.apply(job)
-    wait_until(lambda: phase(kubectl, "first") == Phase.COMPLETED, 180, "the second installation's job completes")
+    wait_until(lambda: phase(release) == Phase.COMPLETED, 180, "the second installation's job completes")
 
 
-def phase(kubectl: Kubectl, name: str) -> str:
-    job = kubectl.get("-n", TENANT_NAMESPACE, "aj", name)
+def phase(release: Release) -> str:
+    job = release.kubectl.get("-n", release.tenant_namespace, "aj", "first")
     return str(job.get("status", {}).get("phase", ""))
 
 
@@ -146,7 +83,9 @@ def test_a_rollback_goes_back_and_keeps_definitions_and_passwords(release: Relea
     before = release.secrets()
     release.helm("rollback", "1", "--wait", "--timeout=5m")
     assert release.secrets() == before
-    containers = kubectl.get("-n", RELEASE, "deployment", "forge-operator")["spec"]["template"]["spec"]["containers"]
+    containers = kubectl.get("-n", release.namespace, "deployment", "forge-operator")["spec"]["template"]["spec"][
+        "containers"
+    ]
     level = next(item for item in containers[0]["env"] if item["name"] == "FORGE_LOG_LEVEL")
     assert level["value"] == "INFO"
     assert knows_the_field(kubectl), "a definition is never set back: jobs may use the field already"
@@ -158,22 +97,22 @@ def test_the_definitions_are_those_of_the_last_upgrade(release: Release, kubectl
 
 
 def test_uninstalling_leaves_definitions_jobs_and_the_databases_password(release: Release, kubectl: Kubectl) -> None:
-    password = release.secrets()[f"{RELEASE}/forge-postgres"]["password"]
+    password = release.secrets()[f"{release.namespace}/forge-postgres"]["password"]
     release.helm("uninstall", "--wait", "--timeout=4m")
     assert kubectl.get("crd", "analysisjobs.forge-factory.dev", "jobqueues.forge-factory.dev")["items"]
-    assert phase(kubectl, "first") == Phase.COMPLETED
-    assert set(release.secrets()) == {f"{RELEASE}/forge-postgres"}
-    assert release.secrets()[f"{RELEASE}/forge-postgres"]["password"] == password
+    assert phase(release) == Phase.COMPLETED
+    assert set(release.secrets()) == {f"{release.namespace}/forge-postgres"}
+    assert release.secrets()[f"{release.namespace}/forge-postgres"]["password"] == password
     for kind in ("clusterrole", "clusterrolebinding", "priorityclass", "validatingadmissionpolicy"):
         assert release.names(kind) == set()
 
 
 def test_it_is_installed_again_on_the_same_history(release: Release, kubectl: Kubectl) -> None:
     release.upgrade()
-    url = base64.b64decode(release.secrets()[f"{RELEASE}/forge-postgres"]["url"]).decode()
+    url = base64.b64decode(release.secrets()[f"{release.namespace}/forge-postgres"]["url"]).decode()
     assert url.startswith("postgresql://forge:")
     rows = kubectl.run(
-        "-n", RELEASE, "exec", "forge-postgres-0", "--",
+        "-n", release.namespace, "exec", "forge-postgres-0", "--",
         "psql", "-h", "/tmp", "-U", "forge", "-d", "forge", "-tAc", "select name from jobs",
     )  # fmt: skip
     assert rows.stdout.split() == ["first"]

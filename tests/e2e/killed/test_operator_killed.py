@@ -8,12 +8,13 @@ import pytest
 
 from forge_core.resource import Phase
 from tests.conftest import Kubectl
-from tests.e2e.faults.host_operator import HostOperator, host_operator
-from tests.e2e.faults.proxy import Moment, Trap, Write
-from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
+from tests.e2e.forge import Forge, Jobs
+from tests.e2e.killed.host_operator import HostOperator, host_operator
+from tests.e2e.killed.proxy import Moment, Trap, Write
+from tests.e2e.release import LOCAL_VALUES, Release, second_release
 from tests.services.waiting import wait_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.faults]
+pytestmark = [pytest.mark.cluster, pytest.mark.killed]
 
 
 def status_write(phase: Phase) -> Callable[[Write], bool]:
@@ -64,11 +65,27 @@ CANCELLING: Final = {
 
 
 @pytest.fixture(scope="module")
-def operator(kubectl: Kubectl, forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostOperator]:
+def release(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
+    """An installation without an operator in the cluster."""
+    programs = {"operator": LOCAL_VALUES["operator"] | {"replicas": 0}, "crds": {"apply": False}}
+    with second_release(kubectl, "killed", tmp_path_factory.mktemp("release"), **programs) as made:
+        made.upgrade()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def operator(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostOperator]:
     """One for all cases: what is killed is a process, not the proxies."""
-    del forge  # installed and ready before its operator is taken away
-    with host_operator(kubectl, tmp_path_factory.mktemp("operator")) as started:
+    with host_operator(release, tmp_path_factory.mktemp("operator")) as started:
         yield started
+
+
+@pytest.fixture
+def jobs(release: Release) -> Iterator[Jobs]:
+    """AnalysisJobs and JobQueues of one test, all gone after it."""
+    made = Jobs(Forge(release.kubectl, "", "", release.namespace, release.tenant_namespace))
+    yield made
+    made.clear()
 
 
 def kill_at_each(operator: HostOperator, writes: dict[str, Callable[[Write], bool]], moment: Moment) -> None:
@@ -114,7 +131,9 @@ def test_a_job_is_cancelled_once_whatever_the_operator_was_writing(
         operator.start()
         forge.running_pod(name)
         operator.stop()
-        forge.kubectl.run("-n", TENANT_NAMESPACE, "patch", "aj", name, "--type=merge", "-p", '{"spec":{"cancel":true}}')
+        forge.kubectl.run(
+            "-n", forge.tenant_namespace, "patch", "aj", name, "--type=merge", "-p", '{"spec":{"cancel":true}}'
+        )
         kill_at_each(operator, CANCELLING, moment)
         forge.wait_for(name, Phase.CANCELLED)
         wait_until(lambda: not forge.batch_jobs(name) and not forge.pods(name), what="nothing of it is left")

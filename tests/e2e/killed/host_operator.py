@@ -1,7 +1,7 @@
-"""The operator as a process of this machine, with a killing proxy before each thing it writes to.
+"""The operator of an installation as a process of this machine, with a killing proxy before each thing it writes to.
 
 It runs the same program with the same environment and the same rights (a token of its ServiceAccount) as in the
-cluster, whose own operator is scaled to none meanwhile.
+cluster, where its Deployment has no replicas.
 """
 
 import base64
@@ -18,13 +18,14 @@ from urllib.parse import urlsplit, urlunsplit
 import yaml
 
 from tests.conftest import LOCAL, Kubectl
-from tests.e2e.faults.proxy import KillingProxy
-from tests.e2e.faults.wire import KillingWire
-from tests.e2e.forge import RELEASE_NAMESPACE
+from tests.e2e.killed.proxy import KillingProxy
+from tests.e2e.killed.wire import KillingWire, killing_wire
+from tests.e2e.release import Release
 from tests.services.ports import free_port, listening
 from tests.services.waiting import wait_until
 
 DEPLOYMENT: Final = "deployment/forge-operator"
+INTERNAL_API: Final = "test-api-internal"
 
 
 class HostOperator:
@@ -65,41 +66,27 @@ class HostOperator:
 
 
 @contextmanager
-def host_operator(kubectl: Kubectl, folder: Path) -> Iterator[HostOperator]:
-    """The cluster's operator is away while this one is there, and back afterwards."""
-    environment = _environment(kubectl)
+def host_operator(release: Release, folder: Path) -> Iterator[HostOperator]:
+    """Not yet started."""
+    environment = _environment(release)
     with ExitStack() as stack:
-        proxy = stack.enter_context(_api_proxy(kubectl))
-        wire = stack.enter_context(
-            KillingWire(stack.enter_context(_forward(kubectl, "forge-postgres", 5432))).running()
-        )
-        redis = stack.enter_context(_forward(kubectl, "forge-redis", 6379))
-        environment["KUBECONFIG"] = str(_kubeconfig(kubectl, folder, proxy.port))
+        proxy = stack.enter_context(_api_proxy(release.kubectl))
+        wire = stack.enter_context(killing_wire(stack.enter_context(_forward(release, "forge-postgres", 5432))))
+        redis = stack.enter_context(_forward(release, "forge-redis", 6379))
+        environment["KUBECONFIG"] = str(_kubeconfig(release, folder, proxy.port))
         environment["FORGE_DATABASE_URL"] = _at(environment["FORGE_DATABASE_URL"], wire.port)
         environment["FORGE_REDIS_URL"] = _at(environment["FORGE_REDIS_URL"], redis)
-        environment["FORGE_API_URL"] = stack.enter_context(_api_for_both(kubectl))
+        environment["FORGE_API_URL"] = _api_for_both(release)
         environment["FORGE_PORT"] = str(free_port())
-        stack.enter_context(_cluster_operator_away(kubectl))
         operator = HostOperator(environment, proxy, wire, folder / "operator.log")
         stack.callback(operator.stop)
         yield operator
 
 
-@contextmanager
-def _cluster_operator_away(kubectl: Kubectl) -> Iterator[None]:
-    selector = "app.kubernetes.io/component=operator"
-    kubectl.run("-n", RELEASE_NAMESPACE, "scale", DEPLOYMENT, "--replicas=0")
-    try:
-        kubectl.run("-n", RELEASE_NAMESPACE, "wait", "pod", "-l", selector, "--for=delete", "--timeout=60s")
-        yield
-    finally:
-        kubectl.run("-n", RELEASE_NAMESPACE, "scale", DEPLOYMENT, "--replicas=1")
-        kubectl.run("-n", RELEASE_NAMESPACE, "rollout", "status", DEPLOYMENT, "--timeout=120s")
-
-
-def _environment(kubectl: Kubectl) -> dict[str, str]:
+def _environment(release: Release) -> dict[str, str]:
     """The variables of the operator's container, secrets resolved."""
-    template = kubectl.get("-n", RELEASE_NAMESPACE, DEPLOYMENT)["spec"]["template"]["spec"]
+    kubectl, namespace = release.kubectl, release.namespace
+    template = kubectl.get("-n", namespace, DEPLOYMENT)["spec"]["template"]["spec"]
     variables = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONUNBUFFERED": "1"}
     for entry in template["containers"][0].get("env", []):
         source: dict[str, Any] = entry.get("valueFrom", {})
@@ -107,9 +94,9 @@ def _environment(kubectl: Kubectl) -> dict[str, str]:
             variables[entry["name"]] = entry["value"]
         elif "secretKeyRef" in source:
             reference = source["secretKeyRef"]
-            secret = kubectl.get("-n", RELEASE_NAMESPACE, "secret", reference["name"])
+            secret = kubectl.get("-n", namespace, "secret", reference["name"])
             variables[entry["name"]] = base64.b64decode(secret["data"][reference["key"]]).decode()
-    variables["FORGE_NAMESPACE"] = RELEASE_NAMESPACE
+    variables["FORGE_NAMESPACE"] = namespace
     variables["FORGE_POD_NAME"] = "operator-on-the-host"
     return {name: _expanded(value, variables) for name, value in variables.items()}
 
@@ -129,10 +116,10 @@ def _at(url: str, port: int) -> str:
 
 
 @contextmanager
-def _forward(kubectl: Kubectl, service: str, port: int) -> Iterator[int]:
+def _forward(release: Release, service: str, port: int) -> Iterator[int]:
     local, program = free_port(), LOCAL / "bin" / "kubectl"
-    command = [str(program) if program.exists() else "kubectl", f"--kubeconfig={kubectl.kubeconfig}"]
-    command += ["-n", RELEASE_NAMESPACE, "port-forward", f"service/{service}", f"{local}:{port}"]
+    command = [str(program) if program.exists() else "kubectl", f"--kubeconfig={release.kubectl.kubeconfig}"]
+    command += ["-n", release.namespace, "port-forward", f"service/{service}", f"{local}:{port}"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wait_until(lambda: listening(local), what=f"{service} is forwarded")
@@ -141,22 +128,17 @@ def _forward(kubectl: Kubectl, service: str, port: int) -> Iterator[int]:
             process.terminate()
 
 
-@contextmanager
-def _api_for_both(kubectl: Kubectl) -> Iterator[str]:
+def _api_for_both(release: Release) -> str:
     """The API's internal port under an address that this machine and the pods can reach: a port of the nodes."""
-    name = "e2e-api-internal"
-    selector = kubectl.get("-n", RELEASE_NAMESPACE, "service", "forge-api-internal")["spec"]["selector"]
-    port = {"port": 8081, "targetPort": 8081}
-    metadata = {"name": name, "namespace": RELEASE_NAMESPACE}
-    spec = {"type": "NodePort", "selector": selector, "ports": [port]}
+    kubectl, namespace = release.kubectl, release.namespace
+    selector = kubectl.get("-n", namespace, "service", "forge-api-internal")["spec"]["selector"]
+    spec = {"type": "NodePort", "selector": selector, "ports": [{"port": 8081, "targetPort": 8081}]}
+    metadata = {"name": INTERNAL_API, "namespace": namespace}
     kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-    try:
-        node = kubectl.get("nodes")["items"][0]
-        address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
-        service = kubectl.get("-n", RELEASE_NAMESPACE, "service", name)
-        yield f"http://{address}:{service['spec']['ports'][0]['nodePort']}"
-    finally:
-        kubectl.run("-n", RELEASE_NAMESPACE, "delete", "service", name)
+    node = kubectl.get("nodes")["items"][0]
+    address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
+    service = kubectl.get("-n", namespace, "service", INTERNAL_API)
+    return f"http://{address}:{service['spec']['ports'][0]['nodePort']}"
 
 
 @contextmanager
@@ -168,8 +150,9 @@ def _api_proxy(kubectl: Kubectl) -> Iterator[KillingProxy]:
         yield proxy
 
 
-def _kubeconfig(kubectl: Kubectl, folder: Path, port: int) -> Path:
-    token = kubectl.run("-n", RELEASE_NAMESPACE, "create", "token", "forge-operator", "--duration=2h").stdout.strip()
+def _kubeconfig(release: Release, folder: Path, port: int) -> Path:
+    place = ("-n", release.namespace)
+    token = release.kubectl.run(*place, "create", "token", "forge-operator", "--duration=2h").stdout.strip()
     document = {
         "apiVersion": "v1",
         "kind": "Config",

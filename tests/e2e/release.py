@@ -1,0 +1,87 @@
+"""A second installation of this clone's chart: with a name, a tenant and services of its own, beside the first."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.builders.chart import CHART, helm
+from tests.conftest import LOCAL, Kubectl
+
+LOCAL_VALUES = yaml.safe_load((CHART / "values-local.yaml").read_text())
+
+
+@dataclass(frozen=True)
+class Release:
+    """`name` is that of the installation; its release, namespace and only tenant are named after it."""
+
+    kubectl: Kubectl
+    name: str
+    values: Path
+
+    @property
+    def namespace(self) -> str:
+        """Where its programs are."""
+        return f"forge-{self.name}"
+
+    @property
+    def tenant_namespace(self) -> str:
+        """Its only tenant's."""
+        return f"tenant-{self.name}"
+
+    def upgrade(self, chart: Path = CHART, *more: str) -> None:
+        """Install or upgrade it and wait until it is ready."""
+        helm(
+            "upgrade", "--install", self.namespace, str(chart), f"--kubeconfig={self.kubectl.kubeconfig}",
+            "-n", self.namespace, "--create-namespace", f"--values={LOCAL / 'images.yaml'}", f"--values={self.values}",
+            "--wait", "--timeout=8m", *more, seconds=500,
+        )  # fmt: skip
+
+    def helm(self, verb: str, *arguments: str) -> str:
+        """Another of helm's verbs."""
+        place = (f"--kubeconfig={self.kubectl.kubeconfig}", "-n", self.namespace)
+        return helm(verb, self.namespace, *arguments, *place, seconds=500).stdout
+
+    def secrets(self) -> dict[str, Any]:
+        """All that was generated, by namespace and name."""
+        found = {}
+        for namespace in (self.namespace, self.tenant_namespace):
+            for secret in self.kubectl.get("-n", namespace, "secrets")["items"]:
+                if not secret["type"].startswith("helm.sh/"):
+                    found[f"{namespace}/{secret['metadata']['name']}"] = secret["data"]
+        return found
+
+    def names(self, kind: str) -> set[str]:
+        """Names of the cluster-wide objects of a kind that are this release's."""
+        items = self.kubectl.get(kind, "-l", f"app.kubernetes.io/instance={self.namespace}")["items"]
+        return {item["metadata"]["name"] for item in items}
+
+    def remove(self) -> None:
+        """Uninstall it and delete what it keeps; nothing happens when it isn't there."""
+        self.helm("uninstall", "--ignore-not-found", "--wait")
+        namespaces = (self.namespace, self.tenant_namespace)
+        self.kubectl.run("delete", "namespace", *namespaces, "--ignore-not-found", "--timeout=110s")
+
+
+@contextmanager
+def second_release(kubectl: Kubectl, name: str, folder: Path, **values: Any) -> Iterator[Release]:
+    """Not yet installed, in a namespace held to `restricted`; nothing of it is there before the block, nor after it."""
+    local = LOCAL_VALUES | {
+        "installation": name,
+        "installQueues": False,
+        "tenants": {name: {"namespace": f"tenant-{name}"}},
+        "api": LOCAL_VALUES["api"] | {"service": {"type": "ClusterIP"}},
+    }
+    file = folder / "values.yaml"
+    file.write_text(yaml.safe_dump(local | values))
+    made = Release(kubectl, name, file)
+    made.remove()
+    kubectl.run("create", "namespace", made.namespace)
+    kubectl.run("label", "namespace", made.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    try:
+        yield made
+    finally:
+        made.remove()
