@@ -1,6 +1,7 @@
-"""`python -m forge_core.crds FOLDER`: apply the CustomResourceDefinitions of a folder, server-side, and wait for them.
+"""`python -m forge_core.crds FOLDER [NAMESPACE]`: apply a folder's CustomResourceDefinitions and wait for them.
 
-What Helm leaves undone: it installs a chart's `crds/` once and never upgrades them. Nothing is ever deleted here.
+Server-side, what Helm leaves undone: it installs a chart's `crds/` once and never upgrades them. Nothing is ever deleted here.
+With a namespace, which serves as a place for a trial, quotas are waited for too (forge_core.counting).
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import yaml
 
 from forge_core import logs
 from forge_core.cluster import APPLY_PATCH, Cluster, ClusterError, Raw, Refused
+from forge_core.counting import counted
 from forge_core.names import FIELD_MANAGER
 
 DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -55,7 +57,7 @@ async def apply(cluster: Cluster, definition: Raw, deadline: float) -> None:
     log.info("applied", definition=definition["metadata"]["name"], generation=held["metadata"]["generation"])
 
 
-async def apply_all(folder: Path) -> None:
+async def apply_all(folder: Path, namespace: str = "") -> None:
     """Apply every definition, again while the API server is away. Raises TimeoutError, ClusterError, ValueError."""
     definitions = read(folder)
     deadline = time.monotonic() + WAIT_SECONDS
@@ -72,16 +74,18 @@ async def apply_all(folder: Path) -> None:
                         raise
                     log.info("waiting for the API server", error=str(error)[:300])
                     await asyncio.sleep(2)
+            if namespace and not await counted(cluster, definition, namespace):
+                log.warning("no quota counts it yet", definition=definition["metadata"]["name"])
 
 
 def main(arguments: list[str]) -> int:
     """Exit code 0 when all are applied and established."""
     logs.configure()
-    if len(arguments) != 1:
-        log.error("usage: python -m forge_core.crds FOLDER")
+    if len(arguments) not in {1, 2}:
+        log.error("usage: python -m forge_core.crds FOLDER [NAMESPACE]")
         return 2
     try:
-        asyncio.run(apply_all(Path(arguments[0])))
+        asyncio.run(apply_all(Path(arguments[0]), *arguments[1:]))
     except (ClusterError, TimeoutError, ValueError) as error:
         log.error("not applied", error=str(error)[:2000])
         return 1
