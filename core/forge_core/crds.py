@@ -1,7 +1,7 @@
 """`python -m forge_core.crds FOLDER [NAMESPACE]`: apply a folder's CustomResourceDefinitions and wait for them.
 
-Server-side, what Helm leaves undone: it installs a chart's `crds/` once and never upgrades them. Nothing is ever deleted here.
-With a namespace, which serves as a place for a trial, quotas are waited for too (forge_core.counting).
+Server-side, what Helm leaves undone: it installs a chart's `crds/` once and never upgrades them. Nothing is ever
+deleted here. With a namespace, a place for a trial, quotas are waited for too (forge_core.counting).
 """
 
 import asyncio
