@@ -40,7 +40,7 @@ def read(folder: Path) -> list[Raw]:
 
 def established(definition: Raw) -> bool:
     """Whether the API server serves the definition as it stands: its names are taken, no condition speaks against."""
-    conditions = {c["type"]: c["status"] for c in definition.get("status", {}).get("conditions", [])}
+    conditions = {c["type"]: c["status"] for c in definition.get("status", {}).get("conditions") or []}
     return conditions.get("Established") == "True" and conditions.get("NonStructuralSchema") != "True"
 
 
@@ -74,7 +74,8 @@ async def apply_all(folder: Path, namespace: str = "") -> None:
                         raise
                     log.info("waiting for the API server", error=str(error)[:300])
                     await asyncio.sleep(2)
-            if namespace and not await counted(cluster, definition, namespace):
+            namespaced = definition["spec"]["scope"] == "Namespaced"  # no quota counts what is the whole cluster's
+            if namespace and namespaced and not await counted(cluster, definition, namespace):
                 log.warning("no quota counts it yet", definition=definition["metadata"]["name"])
 
 
