@@ -33,6 +33,7 @@ from forge_operator.unschedulable import Room, room_of
 
 REQUIRED: Final = frozenset(kind for kind in Kind if kind is not Kind.EVENT)
 """Nothing is decided before a first complete list of each of these."""
+IN_NAMESPACES: Final = frozenset({Kind.ANALYSIS_JOB, Kind.JOB, Kind.POD})
 TOMBSTONES: Final = 20_000
 FIRST_REFUSAL_SECONDS: Final = 2.0
 LONGEST_REFUSAL_SECONDS: Final = 60.0
@@ -156,6 +157,10 @@ class Picture:
         for held in lost:
             self._bury(held.uid, held.version)
         return [self._replace(kind, held, None) for held in lost]
+
+    def reopen(self) -> None:
+        """A namespace came to be served whose objects were passed over: the lists of such kinds count no more."""
+        self._complete -= IN_NAMESPACES
 
     @property
     def missing(self) -> frozenset[Kind]:

@@ -13,7 +13,7 @@ from forge_core.ending import ended
 from forge_core.history.database import History, HistoryUnavailable
 from forge_core.progress import Progress
 from forge_operator.health import serving
-from forge_operator.observe.kinds import BY_KOPF, Source
+from forge_operator.observe.kinds import BY_KOPF, NAMESPACES, Source
 from forge_operator.observe.relist import relist
 from forge_operator.parts import Connections, Parts
 from forge_operator.settings import Settings
@@ -57,8 +57,6 @@ class _Life:
     async def live(self) -> int:
         self._heed_signals()
         lease = self._begin("lease", self._parts.lease.keep())
-        for kind, watch in self._parts.watches.items():
-            self._begin(f"watch {kind}", watch.keep())
         self._begin("start", self._start())
         await self._stop.wait()
         await self._end(lease)
@@ -88,6 +86,9 @@ class _Life:
 
     async def _start(self) -> None:
         parts = self._parts
+        await self._list_first(NAMESPACES)  # whose objects are ours is known before any of them comes
+        for kind, watch in parts.watches.items():
+            self._begin(f"watch {kind}", watch.keep())
         for source in BY_KOPF:
             await self._list_first(source)
         await parts.kopf.start()

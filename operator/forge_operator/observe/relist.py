@@ -22,14 +22,14 @@ _log = logs.get_logger(__name__)
 async def relist(cluster: Cluster, source: Source, sink: Sink) -> str:
     """Take in a complete list of one kind; answers its resourceVersion. Raises ClusterError (Gone when too slow)."""
     uids: set[str] = set()
-    version = ""
+    version, epoch = "", sink.epoch
     async for page in cluster.pages(source.path, PAGE, **source.query):
         version = text(page, "metadata", "resourceVersion")
         for raw in page.get("items") or ():
             uids.add(text(raw, "metadata", "uid"))
             sink.seen(source.kind, None, raw, "list")
         await asyncio.sleep(BREATH if text(page, "metadata", "continue") else 0)
-    sink.listed(source.kind, uids, whole({"version": version}, "version"))
+    sink.listed(source.kind, uids, whole({"version": version}, "version"), epoch)
     return version
 
 

@@ -9,7 +9,7 @@ from forge_core.cluster import Raw
 from forge_core.names import INSTALLATION_LABEL
 from forge_operator.digests import AnyDigest, Kind, NamespaceDigest
 from forge_operator.metrics import Metrics
-from forge_operator.picture import Change, Picture
+from forge_operator.picture import IN_NAMESPACES, Change, Picture
 from forge_operator.reading import text, texts
 
 _log = logs.get_logger(__name__)
@@ -30,6 +30,8 @@ class Sink:
         self.dirty = asyncio.Event()
         self.relist = asyncio.Event()
         """Set when a namespace began to be served: what is in it was passed over before."""
+        self.epoch = 0
+        """How many namespaces have begun to be served: a list begun before may lack what is in the last one."""
         self.metrics = metrics
         self._listener = listener
         self._installation = installation
@@ -47,8 +49,11 @@ class Sink:
         if change is not None:
             self._tell(change)
 
-    def listed(self, kind: Kind, uids: Collection[str], version: int) -> None:
-        """A complete list of a kind ended."""
+    def listed(self, kind: Kind, uids: Collection[str], version: int, epoch: int | None = None) -> None:
+        """A complete list of a kind ended; one begun in another `epoch` has gaps and doesn't count."""
+        if kind in IN_NAMESPACES and epoch not in {None, self.epoch}:
+            self.relist.set()
+            return
         for change in self.picture.relisted(kind, uids, version):
             self._tell(change)
         self._changed()
@@ -83,6 +88,9 @@ class Sink:
             return "DELETED"
         passed_over = name in self._foreign or (self._installation and name not in self.picture.namespaces)
         if passed_over and event != "DELETED":
+            # A job whose pods aren't seen would be taken for one that never began: nothing is decided before a relist.
+            self.epoch += 1
+            self.picture.reopen()
             self.relist.set()
         self._foreign.discard(name)
         return event

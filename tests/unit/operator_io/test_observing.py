@@ -15,7 +15,7 @@ from forge_operator.metrics import Metrics
 from forge_operator.observe.kinds import NODES
 from forge_operator.observe.plain import Watch
 from forge_operator.observe.sink import Sink
-from forge_operator.picture import Change, Picture
+from forge_operator.picture import REQUIRED, Change, Picture
 from tests.builders.operator import NAMESPACE, NOW, make_job, make_namespace, make_node
 from tests.services.apiserver import answer, hang_up, refusal, scripted
 from tests.services.waiting import eventually
@@ -109,6 +109,24 @@ async def test_a_named_installation_sees_only_its_own_namespaces() -> None:
     assert sink.relist.is_set(), "what was passed over is to be listed again"
     sink.seen(Kind.ANALYSIS_JOB, None, make_job(), "list")
     assert len(sink.picture.analysis_jobs) == 1
+
+
+async def test_nothing_is_decided_until_what_was_passed_over_has_been_listed() -> None:
+    """A job whose pods aren't seen would be taken for one that never began."""
+    sink, _ = make_sink("mine")
+    for kind in REQUIRED:
+        sink.listed(kind, [], 5, sink.epoch)
+    assert not sink.picture.missing
+    begun = sink.epoch
+    sink.seen(Kind.NAMESPACE, "ADDED", make_namespace(version=6, **labelled("mine")), "kopf")
+    assert sink.picture.missing == {Kind.ANALYSIS_JOB, Kind.JOB, Kind.POD}
+    sink.relist.clear()
+    sink.listed(Kind.JOB, [], 7, begun)
+    assert Kind.JOB in sink.picture.missing, "that list began before the namespace was served"
+    assert sink.relist.is_set()
+    for kind in (Kind.ANALYSIS_JOB, Kind.JOB, Kind.POD):
+        sink.listed(kind, [], 8, sink.epoch)
+    assert not sink.picture.missing
 
 
 async def test_a_namespace_that_moves_to_another_installation_is_served_no_more() -> None:
