@@ -15,8 +15,10 @@ import yaml
 from forge_core import logs
 from forge_core.cluster import APPLY_PATCH, Cluster, ClusterError, Raw, Refused
 from forge_core.counting import counted
-from forge_core.names import FIELD_MANAGER
 
+FIELD_MANAGER: Final = "helm"
+"""Helm 4 applies a chart's `crds/` server-side at an install, under this name: any other would be in conflict with it
+when a newer chart is installed on the definitions that an uninstalled one left."""
 DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 WAIT_SECONDS: Final = 120.0
 log = logs.get_logger("crds")
@@ -48,7 +50,7 @@ async def apply(cluster: Cluster, definition: Raw, deadline: float) -> None:
     """Apply one and wait until it is established; `deadline` is monotonic. Raises TimeoutError, ClusterError."""
     path = f"{DEFINITIONS}/{definition['metadata']['name']}"
     # The whole schema is one field to the API server, and it is ours: whoever else wrote it last gives way.
-    held = await cluster.patch(path, definition, APPLY_PATCH, fieldManager=f"{FIELD_MANAGER}-crds", force="true")
+    held = await cluster.patch(path, definition, APPLY_PATCH, fieldManager=FIELD_MANAGER, force="true")
     while not established(held):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{definition['metadata']['name']} is applied but not established")

@@ -4,7 +4,10 @@ It has a name of its own, so that neither operator touches the other's tenants; 
 """
 
 import base64
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +32,14 @@ def release(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Nothing of it is there before the first test, nor after the last."""
     with second_release(kubectl, "second", tmp_path_factory.mktemp("release")) as made:
         yield made
+
+
+@pytest.fixture
+def definitions(kubeconfig: Path) -> Iterator[None]:
+    """Those of this clone are back afterwards."""
+    yield
+    command = [sys.executable, "-m", "forge_core.crds", str(CHART / "crds")]
+    subprocess.run(command, env=os.environ | {"KUBECONFIG": str(kubeconfig)}, check=True, timeout=60)
 
 
 def knows_the_field(kubectl: Kubectl) -> bool:
@@ -107,8 +118,11 @@ def test_uninstalling_leaves_definitions_jobs_and_the_databases_password(release
         assert release.names(kind) == set()
 
 
-def test_it_is_installed_again_on_the_same_history(release: Release, kubectl: Kubectl) -> None:
-    release.upgrade()
+def test_a_newer_one_is_installed_again_on_the_same_history(
+    release: Release, kubectl: Kubectl, tmp_path: Path, definitions: None
+) -> None:
+    release.upgrade(chart_with_a_new_field(tmp_path))
+    assert knows_the_field(kubectl)
     url = base64.b64decode(release.secrets()[f"{release.namespace}/forge-postgres"]["url"]).decode()
     assert url.startswith("postgresql://forge:")
     rows = kubectl.run(
