@@ -17,6 +17,8 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{- define "forge.token.secret" -}}forge-token-key{{- end -}}
 {{- define "forge.token.keys" -}}forge-token-keys{{- end -}}
 {{- define "forge.tests" -}}forge-tests{{- end -}}
+{{- define "forge.monitoring" -}}forge-jobs{{- end -}}
+{{- define "forge.rules.name" -}}forge-rules{{- end -}}
 {{- define "forge.runner" -}}forge-runner{{- end -}}
 {{- define "forge.runner.redis" -}}forge-redis{{- end -}}
 {{/* cluster-wide, by the part's name: RBAC's names may hold a colon, others not */}}
@@ -168,3 +170,16 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{/* What a Prometheus operator's own selectors look at comes by values. */}}
+{{- define "forge.monitoring.labels" -}}
+{{ include "forge.labels" (dict "root" . "part" "monitoring") }}
+{{- with .Values.monitoring.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+{{/* monitoring/rules.yaml, whose links and objective are this installation's */}}
+{{- define "forge.rules" -}}
+{{- $objective := printf "(1 - %v)" .Values.monitoring.slaObjective -}}
+{{- .Files.Get "monitoring/rules.yaml" | replace "runbook_url: docs/runbooks/" (printf "runbook_url: %s/" (.Values.monitoring.runbooks | trimSuffix "/")) | replace "(1 - 0.99)" $objective | trim -}}
+{{- end -}}
