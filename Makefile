@@ -39,7 +39,7 @@ token: ## print a token for the local cluster's API: make token TENANT=demo USER
 demo: install python ## analyse a real repository and watch it: make demo [REPO=url-or-folder]
 	@local-cluster/demo.sh "$(REPO)"
 
-test: check packages ## everything, from a clean clone on
+test: packages check ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit install
 	@$(MAKE) --no-print-directory -j4 --output-sync=target run-operator run-killed run-e2e run-integration run-faults
 

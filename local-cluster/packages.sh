@@ -22,6 +22,14 @@ without_starting() {
 install() {
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive without_starting apt-get install -y -qq --no-install-recommends "$@"
+  not_at_boot "$@"
+}
+not_at_boot() { # nor when the machine is started next
+  local name
+  command -v systemctl >/dev/null || return 0
+  for name in "$@"; do
+    case $name in prometheus | redis-server) systemctl disable --quiet "$name" ;; esac
+  done
 }
 
 command -v apt-get >/dev/null || exit 0

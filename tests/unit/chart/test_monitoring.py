@@ -204,6 +204,19 @@ def test_a_runbook_has_its_four_sections_names_its_alerts_and_is_listed(page: Pa
     assert "```" in text.split("## How to look")[1].split("## What to do")[0]
 
 
+# --- the documentation ---
+
+
+def test_the_table_of_metrics_is_what_the_programs_expose() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text().split("## Watching")[1].split("## Limits")[0]
+    rows = re.findall(r"^\| `(\w+)` \|([^|]*)\| (.+) \|$", text, re.MULTILINE)
+    told = {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels, _ in rows}
+    assert len(told) == len(rows)
+    assert told == {
+        metric.name + ("_total" if metric.kind == "counter" else ""): metric.labels for metric in known().values()
+    }
+
+
 # --- the dashboards ---
 
 
