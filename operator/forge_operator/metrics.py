@@ -82,6 +82,9 @@ class Metrics:
             "forge_attempts_total", "Attempts of ended jobs, by how each ended.", "queue", "outcome", "class"
         )
         self._dead = self._counter("forge_dead_letters_total", "Jobs that ended Failed, by why.", "queue", "class")
+        self._breaches = self._counter(
+            "forge_sla_breaches_total", "Jobs whose SLA's clock ran out, counted when it did.", "queue"
+        )
 
     def _of_the_operator(self) -> None:
         self.decide = self._histogram(
@@ -149,6 +152,10 @@ class Metrics:
                 word = _class(tried.failure_class) if failed else ""
                 self._attempts.labels(queue, "failed" if failed else "succeeded", word).inc(tried.count)
 
+    def breached(self, queue: str) -> None:
+        """Count a job whose SLA's clock ran out, once its row says so."""
+        self._breaches.labels(self._queue(queue)).inc()
+
     def admitted(self, queue: str, uid: str, waited: float | None) -> None:
         """A Job was made for an AnalysisJob that was created `waited` seconds before (None: it is gone by now)."""
         if waited is not None:
@@ -165,6 +172,7 @@ class Metrics:
                 self._ended.labels(queue, STATUS_WORDS[phase])
             for histogram in (self._took, self._waited, self._admission):
                 histogram.labels(queue)
+            self._breaches.labels(queue)
             self._attempts.labels(queue, "succeeded", "")
             for word in CLASSES:
                 self._attempts.labels(queue, "failed", word)

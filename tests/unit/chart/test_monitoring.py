@@ -217,6 +217,18 @@ def test_the_table_of_metrics_is_what_the_programs_expose() -> None:
     }
 
 
+@needs_promtool
+def test_prometheus_takes_the_scrape_configuration_of_the_documentation(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    [block] = re.findall(r"```yaml\n(  scrape_configs:.*?)```", text, re.DOTALL)
+    # Debian's Prometheus is built without Kubernetes' discovery; all but that line can be checked.
+    checked, changed = re.subn(r"kubernetes_sd_configs: .*", "static_configs: [{targets: [pod:8080]}]", block)
+    assert changed == 1
+    (tmp_path / "prometheus.yaml").write_text(checked)
+    done = promtool(tmp_path, "check", "config", "prometheus.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # --- the dashboards ---
 
 

@@ -201,6 +201,15 @@ async def test_only_a_failed_job_is_a_dead_letter() -> None:
     assert dead == {(("class", "stalled"), ("queue", "analysis")): 1}
 
 
+async def test_a_breach_is_counted_by_queue_from_zero_on(parts: Parts) -> None:
+    assert labelled(see(parts), "forge_sla_breaches_total", queue="analysis") == 0
+    for queue in ("analysis", "made-up"):
+        parts.metrics.breached(queue)
+    samples = read(parts.exposition())
+    assert labelled(samples, "forge_sla_breaches_total", queue="analysis") == 1
+    assert labelled(samples, "forge_sla_breaches_total", queue="(unknown)") == 1
+
+
 async def test_writes_are_counted_by_verb_resource_and_outcome_and_reads_are_not() -> None:
     async with scripted() as (cluster, script):
         metrics = Metrics(list)
