@@ -40,9 +40,16 @@ def with_status(job: Job, found: Raw) -> Job:
         progress=int(status.get("progress", job.progress)),
         attempts=int(status.get("attempts", job.attempts)),
         message=str(status.get("message", "")),
+        reason=_reason(status) or job.reason,
         started_at=_moment(status.get("startedAt")) or job.started_at,
         completed_at=_moment(status.get("completedAt")) or job.completed_at if phase.terminal else None,
     )
+
+
+def _reason(status: dict[str, Any]) -> str:
+    """That of the condition which tells most."""
+    reasons = {one.get("type"): one.get("reason") for one in status.get("conditions") or () if isinstance(one, dict)}
+    return str(next((reasons[name] for name in ("Failed", "Complete", "Admitted") if reasons.get(name)), ""))
 
 
 def _uid(found: Raw) -> UUID | None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from forge_api.auth import Verifier
+from forge_api.estimating import Estimating
 from forge_api.internal.identity import Identities
 from forge_api.keys import keys_from
 from forge_api.kube import Kubernetes
 from forge_api.metrics import Metrics
+from forge_api.operator import Operator
 from forge_api.relay import Relay
 from forge_api.settings import Settings
 from forge_api.submitter import Submitter
@@ -18,6 +20,7 @@ from forge_api.tenants import Tenants
 from forge_core.cluster import Cluster
 from forge_core.history.attempts import Attempts
 from forge_core.history.database import History
+from forge_core.history.estimates import Estimates
 from forge_core.history.queries import Queries
 from forge_core.history.records import Records
 from forge_core.history.repositories import Repositories
@@ -54,6 +57,8 @@ class Services:
     records: Records
     relay: Relay
     submitter: Submitter
+    operator: Operator
+    estimating: Estimating
     metrics: Metrics
     life: Life = field(default_factory=Life)
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STORES_AT_ONCE))
@@ -75,6 +80,9 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
         relay = Relay(reader, queries.states, metrics, settings.listeners_per_tenant)
         await stack.enter_async_context(submitter.working())
         await stack.enter_async_context(relay.working())
+        operator = await stack.enter_async_context(
+            Operator.connect(settings.operator_url, settings.operator_token.get_secret_value())
+        )
         yield Services(
             kube=kube,
             progress=progress,
@@ -89,5 +97,7 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             records=Records(history),
             relay=relay,
             submitter=submitter,
+            operator=operator,
+            estimating=Estimating(Estimates(history)),
             metrics=metrics,
         )

@@ -17,6 +17,9 @@ class Settings(BaseSettings):
     jwt_audience: str = "forge-jobs"
     jwt_keys: str
     """A folder of PEM public keys or certificates (the file's name is the kid), a JWKS file, or a JWKS URL."""
+    operator_url: str = ""
+    """Base URL of the operator's port; empty: it is not asked, and explanations tell what was last written."""
+    operator_token: SecretStr = SecretStr("")
     host: str = "0.0.0.0"
     public_port: int = 8080
     internal_port: int = 8081

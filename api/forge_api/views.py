@@ -15,8 +15,6 @@ from forge_core.history.queries import Job, Result
 from forge_core.history.repositories import Repository
 from forge_core.resource import MAX_CONFIG_BYTES, Phase
 
-ESTIMATED_SECONDS: Final = 300
-"""ADR-006: what a client is told of a new analysis."""
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _ID = "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"
 _REPOSITORY = "5f0c9f7e-93a7-4df1-8f0e-6d1c8a1f2b3c"
@@ -106,7 +104,9 @@ class Accepted(_View):
 
     id: Annotated[UUID, Field(examples=[_ID])]
     status: Annotated[Status, Field(examples=["queued"])] = Status.QUEUED
-    estimated_duration: Annotated[int, Field(description="Seconds.", examples=[300])] = ESTIMATED_SECONDS
+    estimated_duration: Annotated[
+        int, Field(description="Seconds from now to its end, the waiting included.", examples=[300])
+    ]
 
 
 class Cancelled(_View):

@@ -46,6 +46,9 @@ REDIS_SECRET: Final = "forge-redis"  # noqa: S105 - the name of a Secret, not it
 """In each tenant namespace; keys `username` and `password`, the tenant's own Redis user."""
 LEASE: Final = "forge-operator"
 
+EXPLAIN_PATH: Final = "/explain/"
+"""On the operator's port, followed by an AnalysisJob's UID: for the API alone."""
+
 # --- what a runner pod is given ----------------------------------------------------------------------------------
 ASSIGNMENT_ENV: Final = "FORGE_ASSIGNMENT"
 API_URL_ENV: Final = "FORGE_API_URL"

@@ -85,7 +85,7 @@ def notice(picture: Picture, now: datetime, job: AnalysisJobDigest) -> PatchStat
     child = picture.job_of(job)
     if child is None or child.decided or job.status.phase is Phase.CANCELLING:
         return None
-    reason, message = _trouble(picture, child)
+    reason, message = trouble_of(picture, child)
     report, said = picture.reports.get(job.uid), job.status.condition(ConditionType.ADMITTED)
     if report is None and said is not None and said.holds and said.reason == reason:
         return None  # The steady case, which costs little.
@@ -151,7 +151,8 @@ def _deadline(picture: Picture, now: datetime, job: AnalysisJobDigest, child: Jo
     return ExtendDeadline(child.namespace, child.name, child.uid, seconds) if seconds is not None else None
 
 
-def _trouble(picture: Picture, child: JobDigest) -> tuple[Reason, str]:
+def trouble_of(picture: Picture, child: JobDigest) -> tuple[Reason, str]:
+    """What keeps an admitted job from running: the reason, and the sentence for its message."""
     refused = picture.pod_refusals.get(child.uid)
     if refused is not None and child.quiet:
         words = refused.message[:MAX_WORDS]
@@ -162,7 +163,7 @@ def _trouble(picture: Picture, child: JobDigest) -> tuple[Reason, str]:
             return Reason.ADMITTED, ""
     for pod in pods:
         if pod.live and pod.trouble is not None and pod.deleted_at is None:
-            return pod.trouble.reason, f"{_WORDS[pod.trouble.reason]}: {_detail(picture, pod, pod.trouble)}"
+            return pod.trouble.reason, f"{_WORDS[pod.trouble.reason]}: {detail_of(picture, pod, pod.trouble)}"
     failed = [pod for pod in picture.all_pods_of(child) if pod.phase == "Failed"] if pods or child.failed else []
     if failed:
         return Reason.RETRYING, f"Admitted; another pod follows; of the last one: {cause_of(failed[-1])}"
@@ -176,7 +177,8 @@ _WORDS: Final = {
 }
 
 
-def _detail(picture: Picture, pod: PodDigest, trouble: Trouble) -> str:
+def detail_of(picture: Picture, pod: PodDigest, trouble: Trouble) -> str:
+    """The trouble of a pod in the cluster's words; the scheduler's with figures."""
     if trouble.reason is Reason.UNSCHEDULABLE:
         return why_unschedulable(trouble.message, pod.needs, picture.room())[:MAX_WORDS]
     return trouble.message[:MAX_WORDS]

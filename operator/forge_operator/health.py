@@ -1,7 +1,7 @@
 """Health that is true: /healthz says whether the process still turns, /readyz whether it observes and decides."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -39,8 +39,10 @@ class Health:
 
 
 @asynccontextmanager
-async def serving(port: int, look: Callable[[], Health], metrics: Callable[[], bytes]) -> AsyncIterator[int]:
-    """Serve /healthz, /readyz and /metrics on `port` (0: any free one) and yield the port."""
+async def serving(
+    port: int, look: Callable[[], Health], metrics: Callable[[], bytes], more: Sequence[web.RouteDef] = ()
+) -> AsyncIterator[int]:
+    """Serve /healthz, /readyz, /metrics and `more` on `port` (0: any free one) and yield the port."""
 
     def answer(good: bool, health: Health) -> web.Response:
         body: dict[str, Any] = {**vars(health), "watches": dict(health.watches), "alive": health.alive}
@@ -58,7 +60,7 @@ async def serving(port: int, look: Callable[[], Health], metrics: Callable[[], b
         return web.Response(body=metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     app = web.Application(client_max_size=1024)
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", exposition)])
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", exposition), *more])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

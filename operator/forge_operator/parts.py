@@ -15,6 +15,7 @@ from forge_core.progress import Progress
 from forge_operator.apply.applier import Applier
 from forge_operator.apply.writes import Writes
 from forge_operator.dependencies import Dependencies
+from forge_operator.explaining.answering import Answering
 from forge_operator.health import Health
 from forge_operator.lease import Lease
 from forge_operator.loop import Loop
@@ -73,6 +74,7 @@ class Parts:
         outbox = Outbox(to.history)
         self.publisher = EventPublisher(outbox, to.progress, self.metrics, self._leads, settings.events_length)
         self.backlogs = Backlogs(outbox, self.metrics, self._leads)
+        self.answering = Answering(self.picture, self._leads, settings.operator_token.get_secret_value())
         self.queue_status = QueueStatus(to.cluster, self.sink, self._leads)
 
     def _leads(self) -> bool:

@@ -268,6 +268,11 @@ class Picture:
         """How many jobs hold a slot of a queue."""
         return sum(map(len, self.places.admitted_in(queue).values()))
 
+    def starts_since(self, queue: str, moment: datetime) -> list[datetime]:
+        """The starts of a queue later than `moment`, oldest first; those under way are left out."""
+        starts = self._starts.get(queue)
+        return [at for at, _ in starts.items() if at > moment] if starts else []
+
     def starts_after(self, queue: str, moment: datetime) -> int:
         """Starts of a queue later than `moment`, those under way included."""
         starts = self._starts.get(queue)

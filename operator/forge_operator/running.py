@@ -42,7 +42,9 @@ async def run(settings: Settings) -> int:
                 ),
             ),
         )
-        port = await stack.enter_async_context(serving(settings.port, parts.health, parts.exposition))
+        port = await stack.enter_async_context(
+            serving(settings.port, parts.health, parts.exposition, parts.answering.routes())
+        )
         _log.info("the operator begins", identity=settings.identity, port=port, installation=settings.installation)
         return await _Life(parts).live()
 

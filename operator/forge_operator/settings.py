@@ -33,7 +33,9 @@ class Settings(BaseSettings):
     """Outside of a cluster: a kubeconfig; KUBECONFIG is heeded too."""
     log_level: str = "INFO"
     port: int = 8080
-    """Of /metrics, /healthz, /readyz."""
+    """Of /metrics, /healthz, /readyz, and of what the API asks."""
+    operator_token: SecretStr = SecretStr("")
+    """What the API shows when it asks for an explanation; empty: nobody may ask."""
     relist_seconds: float = Field(default=120.0, ge=1, le=3600)
     """Between two complete lists of everything, which repair what the watches missed."""
     writes_at_once: int = Field(default=32, ge=1, le=500)

@@ -39,7 +39,8 @@ def test_a_job_made_by_the_api_is_seen_by_kubectl(forge: Forge, jobs: Jobs, smal
         registered = api.post("/repositories", json={"url": small_repository, "ref": "main"})
         repository = registered.json()["id"]
         submitted = api.post("/analyses", json={"repositoryId": repository}).json()
-        assert submitted == {"id": submitted["id"], "status": "queued", "estimatedDuration": 300}
+        assert submitted["status"] == "queued"
+        assert submitted["estimatedDuration"] > 0
         jobs.names.append(submitted["id"])
         job = forge.wait_for(submitted["id"], Phase.COMPLETED)
         assert job["spec"]["requestedBy"] == "tester"

@@ -49,7 +49,7 @@ async def submit(asked: NewAnalysis, services: Held, caller: Calling, response: 
         await services.submissions.forget(job_id)
         raise Problem(422, str(error), code="refused") from None
     response.headers["Location"] = f"/analyses/{job_id}"
-    return Accepted(id=job_id)
+    return Accepted(id=job_id, estimated_duration=await services.estimating.seconds(QUEUE))
 
 
 def _spec(repository: Repository, asked: NewAnalysis, caller: Caller) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class JobRow(Base):
         Index("jobs_retries", "retry_of", postgresql_where="retry_of is not null"),
         Index("jobs_dead", "tenant", "queue", "fingerprint", "completed_at", postgresql_where="phase = 'Failed'"),
         Index("jobs_ended", "completed_at", postgresql_where="recorded_at is not null"),
+        Index("jobs_completed", "queue", "completed_at", postgresql_where="phase = 'Completed'"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

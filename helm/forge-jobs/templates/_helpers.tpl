@@ -13,6 +13,7 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{- define "forge.postgres.secret" -}}
 {{- if .Values.postgres.enabled -}}forge-postgres{{- else -}}{{ .Values.postgres.external.existingSecret }}{{- end -}}
 {{- end -}}
+{{- define "forge.operator.token" -}}forge-operator-token{{- end -}}
 {{- define "forge.crds" -}}forge-crds{{- end -}}
 {{- define "forge.token.secret" -}}forge-token-key{{- end -}}
 {{- define "forge.token.keys" -}}forge-token-keys{{- end -}}
@@ -34,6 +35,9 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{/* addresses */}}
 {{- define "forge.api.url" -}}
 http://{{ include "forge.api.internal" . }}.{{ .Release.Namespace }}.svc:8081
+{{- end -}}
+{{- define "forge.operator.url" -}}
+http://{{ include "forge.operator" . }}.{{ .Release.Namespace }}.svc:8080
 {{- end -}}
 {{- define "forge.redis.url" -}}
 {{- if .Values.redis.enabled -}}
@@ -92,6 +96,11 @@ capabilities: {drop: [ALL]}
 - name: FORGE_REDIS_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "forge.redis.secret" .root }}, key: {{ ternary "password" (printf "%s-password" .user) $external }}}}
 {{- end }}
+{{- end -}}
+{{/* what the API shows when it asks the operator for an explanation */}}
+{{- define "forge.env.operatortoken" -}}
+- name: FORGE_OPERATOR_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ include "forge.operator.token" . }}, key: token}}
 {{- end -}}
 {{- define "forge.env.pod" -}}
 - name: FORGE_NAMESPACE

@@ -44,7 +44,7 @@ def admissions(picture: Picture, now: datetime) -> list[Admission]:
     again = set(queues)
     while again:
         for queue in again:
-            rounds[queue] = _admit(_open_round(picture, now, queue, by_tenant), dict(allowed[queue]))
+            rounds[queue] = _admit(open_round(picture, now, queue, by_tenant), dict(allowed[queue]))
         fewer = cuts(picture, left, {queue: rounds[queue].admitted for queue in queues}) if left else {}
         for queue, counts in fewer.items():
             allowed[queue].update(counts)
@@ -61,7 +61,8 @@ def _running(picture: Picture, *queues: str) -> Counter[str]:
     return running
 
 
-def _open_round(picture: Picture, now: datetime, queue: str, by_tenant: Mapping[str, int]) -> Round:
+def open_round(picture: Picture, now: datetime, queue: str, by_tenant: Mapping[str, int] | None = None) -> Round:
+    """The round of a queue before anybody is admitted in it."""
     found = picture.queues.get(queue)
     spec = found.spec if found else None
     return Round(
@@ -71,7 +72,7 @@ def _open_round(picture: Picture, now: datetime, queue: str, by_tenant: Mapping[
         used=picture.slots_used(queue),
         recent=picture.starts_after(queue, now - rate_window(spec)) if spec else 0,
         running=_running(picture, queue),
-        by_tenant=by_tenant,
+        by_tenant=_running(picture, *picture.places.queues()) if by_tenant is None else by_tenant,
         spec=spec,
         closed=why_closed(picture, queue),
     )

@@ -298,6 +298,23 @@ def test_the_operator_is_told_what_its_settings_ask_for() -> None:
     assert {names.DATABASE_URL_ENV, names.REDIS_USERNAME_ENV, names.REDIS_PASSWORD_ENV, "FORGE_NAMESPACE"} <= set(given)
 
 
+def test_the_api_and_the_operator_share_a_token_and_a_way() -> None:
+    manifests = rendered()
+    token = only(manifests, "Secret", "forge-operator-token")["stringData"]["token"]
+    assert len(token) == 32
+    for name in ("forge-api", "forge-operator"):
+        [container] = only(manifests, "Deployment", name)["spec"]["template"]["spec"]["containers"]
+        [given] = [one for one in container["env"] if one["name"] == "FORGE_OPERATOR_TOKEN"]
+        assert given["valueFrom"] == {"secretKeyRef": {"name": "forge-operator-token", "key": "token"}}
+    api = env(only(manifests, "Deployment", "forge-api")["spec"]["template"]["spec"]["containers"][0])
+    assert api["FORGE_OPERATOR_URL"] == "http://forge-operator.forge-jobs.svc:8080"
+    labels = only(manifests, "Deployment", "forge-api")["spec"]["template"]["metadata"]["labels"]
+    [rule] = only(manifests, "NetworkPolicy", "forge-operator")["spec"]["ingress"]
+    assert labels in [peer["podSelector"]["matchLabels"] for peer in rule["from"] if "podSelector" in peer]
+    ways = only(manifests, "NetworkPolicy", "forge-api")["spec"]["egress"]
+    assert any({"protocol": "TCP", "port": 8080} in way["ports"] for way in ways)
+
+
 def test_no_password_is_written_into_a_pod_or_a_config_map() -> None:
     manifests = rendered()
     secrets = [v for m in manifests if m["kind"] == "Secret" for v in m.get("stringData", {}).values() if len(v) == 32]

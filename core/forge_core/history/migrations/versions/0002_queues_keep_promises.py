@@ -62,6 +62,9 @@ def upgrade() -> None:
         unique=False,
         postgresql_where="phase = 'Failed'",
     )
+    op.create_index(
+        "jobs_completed", "jobs", ["queue", "completed_at"], unique=False, postgresql_where="phase = 'Completed'"
+    )
     op.create_index("jobs_ended", "jobs", ["completed_at"], unique=False, postgresql_where="recorded_at is not null")
     op.create_index(
         "jobs_redriven", "jobs", ["retry_of"], unique=True, postgresql_where="submitted and retry_of is not null"
@@ -93,6 +96,7 @@ def downgrade() -> None:
     op.drop_column("outbox", "channel")
     op.drop_index("jobs_retries", table_name="jobs", postgresql_where="retry_of is not null")
     op.drop_index("jobs_redriven", table_name="jobs", postgresql_where="submitted and retry_of is not null")
+    op.drop_index("jobs_completed", table_name="jobs", postgresql_where="phase = 'Completed'")
     op.drop_index("jobs_ended", table_name="jobs", postgresql_where="recorded_at is not null")
     op.drop_index("jobs_dead", table_name="jobs", postgresql_where="phase = 'Failed'")
     op.drop_column("jobs", "sla_breached_at")
