@@ -139,6 +139,7 @@ class Analysis(_View):
     created_at: datetime
     started_at: datetime | None = None
     completed_at: datetime | None = None
+    sla_breached_at: Annotated[datetime | None, Field(description="When its queue's promised time ran out.")] = None
 
     @classmethod
     def of(cls, job: Job) -> "Analysis":

@@ -113,11 +113,20 @@ class RetrySpec(_View):
     backoff: BackoffSpec = BackoffSpec()
 
 
+class SlaClock(StrEnum):
+    """What a queue's SLA measures: to a job's end, from its creation or its first start; or to its first attempt."""
+
+    QUEUED = "queued"
+    STARTED = "started"
+    FIRST_ATTEMPT = "first-attempt"
+    """From the AnalysisJob's creation to the claim of its first attempt, with which the work begins."""
+
+
 class SlaSpec(_View):
     """`spec.sla`: within `limit` of the clock's start."""
 
     limit: Seconds
-    clock: Literal["queued", "started", "first-attempt"] = "started"
+    clock: SlaClock = SlaClock.STARTED
 
 
 class RateLimitSpec(_View):

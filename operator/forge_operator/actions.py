@@ -7,11 +7,14 @@ returned in the order of their urgency; those with `spare` true share the cluste
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forge_core.cluster import Raw
 from forge_core.exits import FailureClass
 from forge_core.resource import Phase
+
+if TYPE_CHECKING:
+    from forge_operator.sla import Clock
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,21 @@ class RetireAnalysisJob:
         return f"retire/{self.uid}"
 
 
+@dataclass(frozen=True)
+class NoteBreaches:
+    """Note on the jobs' rows that the clocks of their SLAs ran out; the rows decide whether it is true and new.
+
+    Call `picture.clocks.told(uids)` with those that have a row; repeating it is harmless.
+    """
+
+    clocks: tuple["Clock", ...]
+
+    @property
+    def key(self) -> str:
+        """One transaction at a time."""
+        return "breaches"
+
+
 Action = (
     CreateJob
     | PatchStatus
@@ -185,4 +203,5 @@ Action = (
     | DeletePod
     | RecordPodEnd
     | RetireAnalysisJob
+    | NoteBreaches
 )

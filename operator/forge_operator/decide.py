@@ -16,6 +16,7 @@ from forge_operator.picture import Picture
 from forge_operator.placing import Owner
 from forge_operator.pod_ends import pod_ends
 from forge_operator.retiring import retiring
+from forge_operator.sla import breaches
 
 LOOKS: Final = 1000
 STEPS: Final = 200
@@ -63,6 +64,7 @@ def decision(picture: Picture, now: datetime) -> Decision:
         *rest,
         *notices(picture, now, rounds, looks, busy),
         *retiring(picture, now),
+        *breaches(picture, now),
     ]
     return Decision(actions, rounds, looks, more=len(followed) < STEPS and next(awake, None) is not None)
 

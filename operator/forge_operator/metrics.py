@@ -145,6 +145,8 @@ class Metrics:
             if end.started_at is not None and end.completed_at is not None:
                 seconds = (end.completed_at - end.started_at).total_seconds()
                 self._took.labels(queue).observe(max(seconds, 0.0))
+            if end.breached:
+                self.breached(end.queue)
             if end.phase is Phase.FAILED:
                 self._dead.labels(queue, _class(end.failure_class)).inc()
             for tried in end.attempts:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from forge_core.resource import SlaSpec
 from forge_operator.admission.starts import KEPT, Starts
 from forge_operator.attention import Attention
 from forge_operator.digesting import read
@@ -28,6 +29,7 @@ from forge_operator.ended import Ended
 from forge_operator.placing import Owner, Place, Places, State, kin_of, state_of, turn_of
 from forge_operator.pods import Pods
 from forge_operator.reading import part, text, whole
+from forge_operator.sla import Clocks
 from forge_operator.tenants import Tenants
 from forge_operator.unschedulable import Room, room_of
 
@@ -112,6 +114,7 @@ class Picture:
         self.noticed_at: dict[str, datetime] = {}
         self.notices: deque[datetime] = deque(maxlen=1000)
         self.ended = Ended()
+        self.clocks = Clocks()
         self.retirements: deque[datetime] = deque(maxlen=1000)
         self.pods = Pods()
         self.pod_refusals: dict[str, EventDigest] = {}
@@ -264,6 +267,11 @@ class Picture:
             self._room = (room_of(nodes),)
         return self._room[0]
 
+    def sla_of(self, queue: str) -> SlaSpec | None:
+        """What a queue promises."""
+        found = self.queues.get(queue)
+        return found.spec.sla if found and found.spec else None
+
     def slots_used(self, queue: str) -> int:
         """How many jobs hold a slot of a queue."""
         return sum(map(len, self.places.admitted_in(queue).values()))
@@ -319,9 +327,11 @@ class Picture:
         if there:
             self.analysis_jobs[job.uid] = job
             self.ended.put(job)
+            self.clocks.put(job, self.sla_of(job.queue))
         else:
             del self.analysis_jobs[job.uid]
             self.ended.remove(job.uid)
+            self.clocks.remove(job.uid)
         if not there or job.status.phase.terminal:
             for memory in (self.reports, self.noticed_at, self.refusals):
                 memory.pop(job.uid, None)
@@ -359,6 +369,7 @@ class Picture:
         _by_name(self.queues, queue, there)
         if same:
             return  # Only its status was written: nobody's place depends on that.
+        self._set_clocks(queue.name)
         starts = Starts(self._kept(queue.name))
         for at, uid in self._starts[queue.name].items() if queue.name in self._starts else ():
             starts.add(uid, at)
@@ -372,6 +383,12 @@ class Picture:
         for namespace, uids in self.places.admitted_in(queue.name).items():
             for uid in uids:
                 self.attention.touch((namespace, uid))
+
+    def _set_clocks(self, queue: str) -> None:
+        sla = self.sla_of(queue)
+        for job in self.analysis_jobs.values():
+            if job.queue == queue:
+                self.clocks.put(job, sla)
 
     def _index_namespace(self, namespace: NamespaceDigest, there: bool) -> None:
         _by_name(self.namespaces, namespace, there)

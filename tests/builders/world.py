@@ -16,6 +16,7 @@ from forge_operator.actions import (
     DeletePod,
     ExtendDeadline,
     FailPod,
+    NoteBreaches,
     PatchStatus,
     RecordPodEnd,
     RetireAnalysisJob,
@@ -38,6 +39,7 @@ class World:
         """(queue, UID of the AnalysisJob, when) of every Job ever made."""
         self.log: list[tuple[Kind, str, Raw]] = []
         self.refunds: set[str] = set()
+        self.breaches: list[str] = []
         self.recorded: dict[str, Phase] = {}
         """What the history holds of ended jobs."""
         self.picture = self.fresh_picture()
@@ -132,12 +134,16 @@ class World:
                 )
             case DeletePod():
                 self.remove(Kind.POD, action.uid)
-            case RecordPodEnd():
-                self._pod_ended(action)
+            case RecordPodEnd() | NoteBreaches():
+                self._tell_history(action)
             case RetireAnalysisJob():
                 self._retire(action)
 
-    def _pod_ended(self, action: RecordPodEnd) -> None:
+    def _tell_history(self, action: RecordPodEnd | NoteBreaches) -> None:
+        if isinstance(action, NoteBreaches):
+            self.breaches += [clock.uid for clock in action.clocks]
+            self.picture.clocks.told(clock.uid for clock in action.clocks)
+            return
         if action.refund:
             self.refunds.add(action.pod_uid)
         self.picture.pods.told(action.pod_uid, ended=action.ended_at is not None)

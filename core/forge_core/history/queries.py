@@ -37,6 +37,7 @@ class Job:
     started_at: datetime | None
     completed_at: datetime | None
     deleted_at: datetime | None
+    sla_breached_at: datetime | None
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from forge_core.attempts import MAX_REFUNDS
 from forge_core.exits import FailureClass
 from forge_core.history import record_statements as sql
+from forge_core.history.breaches import Breach, Noted, note
 from forge_core.history.database import History, storable
 from forge_core.history.events import event_of
 from forge_core.resource import Phase
@@ -53,6 +54,8 @@ class JobRecord:
     cpu_millis: int = 0
     """Requested by its pod; 0 when its class says nothing."""
     memory_mib: int = 0
+    breach: Breach | None = None
+    """Of a job that has ended: its SLA's clock, which it breached if it ended no earlier than that ran out."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class End:
     completed_at: datetime | None
     failure_class: str = ""
     attempts: tuple["Tried", ...] = ()
+    breached: bool = False
+    """Whether this end, and nobody before, told that the job broke its SLA."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,10 @@ class Records:
             for statement in (sql.ADOPT, sql.INSERT, sql.LOCK, sql.UPDATE):
                 await connection.execute(statement, rows)
             over = [uid for uid, record in newest.items() if record.phase.terminal]
-            return await _first_ends(connection, over, kinds)
+            ends = await _first_ends(connection, over, kinds)
+            clocks = {uid: record.breach for uid, record in newest.items() if record.breach}
+            noted = await note(connection, [clocks[end.uid] for end in ends if end.uid in clocks])
+            return [replace(end, breached=end.uid in noted.new) for end in ends]
 
     async def deleted(self, uids: Sequence[UUID]) -> list[End]:
         """Mark AnalysisJobs that are gone from the cluster; one that had not ended becomes Cancelled by that."""
@@ -135,6 +143,11 @@ class Records:
         async with self._history.begin() as connection:
             await connection.execute(sql.DELETED, {"uids": list(uids)})
             return await _first_ends(connection, list(uids), {})
+
+    async def breaches(self, breaches: Sequence[Breach]) -> Noted:
+        """Note the clocks of open jobs that ran out; which of them had a row, and which were news."""
+        async with self._history.begin() as connection:
+            return await note(connection, breaches)
 
     async def pods_ended(self, ends: Sequence[PodEnd]) -> None:
         """Close the attempts of pods that could not tell their end; what a disruption ended is refunded.
@@ -200,7 +213,7 @@ async def _with_attempts(connection: AsyncConnection, ends: list[End]) -> list[E
 
 def _row(record: JobRecord) -> dict[str, Any]:
     """A record as JSON; what the columns can't hold is cut or left out, so that no job can block a batch."""
-    row: dict[str, Any] = storable(asdict(record))
+    row: dict[str, Any] = storable(asdict(replace(record, breach=None)))
     row["uid"] = str(record.uid)
     for key, most in _LENGTHS.items():
         row[key] = row[key][:most]

@@ -20,6 +20,7 @@ from forge_operator.actions import (
     DeletePod,
     ExtendDeadline,
     FailPod,
+    NoteBreaches,
     PatchStatus,
     RecordPodEnd,
     RetireAnalysisJob,
@@ -28,6 +29,7 @@ from forge_operator.actions import (
 from forge_operator.apply.creation import Creation
 from forge_operator.digests import Kind
 from forge_operator.observe.sink import Sink
+from forge_operator.record.rows import breach_of
 from forge_operator.record.summaries import Summaries
 
 
@@ -68,8 +70,8 @@ class Writes:
                 await self._fail_pod(action)
             case DeletePod():
                 await self._delete_pod(action)
-            case RecordPodEnd():
-                await self._record_pod_end(action)
+            case RecordPodEnd() | NoteBreaches():
+                await self._tell_history(action)
             case RetireAnalysisJob():
                 await self._retire(action)
 
@@ -123,7 +125,13 @@ class Writes:
         except (NotFound, Conflict):
             return
 
-    async def _record_pod_end(self, action: RecordPodEnd) -> None:
+    async def _tell_history(self, action: RecordPodEnd | NoteBreaches) -> None:
+        if isinstance(action, NoteBreaches):
+            noted = await self._records.breaches([breach_of(clock) for clock in action.clocks])
+            self._sink.picture.clocks.told(map(str, noted.settled))
+            for queue in noted.new.values():
+                self._sink.metrics.breached(queue)
+            return
         end = PodEnd(
             UUID(action.pod_uid), UUID(action.job_uid), action.failure_class, action.message, action.ended_at,
             action.refund,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from forge_core.durations import format_duration
 from forge_core.exits import FailureClass
+from forge_core.history.breaches import Breach
 from forge_core.history.records import JobRecord
 from forge_core.quantities import mebibytes, millicores
 from forge_core.resource import LOWEST_PRIORITY, Phase, QueueSpec
@@ -14,6 +15,7 @@ from forge_operator.digests import AnalysisJobDigest, PodDigest
 from forge_operator.outcomes import class_of_failure
 from forge_operator.picture import Picture
 from forge_operator.reasons import ConditionType
+from forge_operator.sla import Clock, clock_of
 
 MOST: Final = 2**31 - 1
 _CONDITION = {
@@ -21,6 +23,11 @@ _CONDITION = {
     Phase.FAILED: ConditionType.FAILED,
     Phase.CANCELLED: ConditionType.COMPLETE,
 }
+
+
+def breach_of(clock: Clock) -> Breach:
+    """A clock that ran out. Raises ValueError for a UID that is none."""
+    return Breach(UUID(clock.uid), clock.kind, clock.began, clock.limit, clock.due)
 
 
 def record_of(picture: Picture, job: AnalysisJobDigest) -> JobRecord | None:
@@ -35,6 +42,7 @@ def record_of(picture: Picture, job: AnalysisJobDigest) -> JobRecord | None:
     pods = picture.all_pods_of(child) if child else []
     condition = status.condition(_CONDITION.get(status.phase, ConditionType.ADMITTED))
     created = job.created or picture.began
+    clock = clock_of(job, queue.spec.sla if queue and queue.spec else None) if status.phase.terminal else None
     return JobRecord(
         uid=uid,
         resource_version=job.version,
@@ -58,6 +66,7 @@ def record_of(picture: Picture, job: AnalysisJobDigest) -> JobRecord | None:
         started_at=status.started_at,
         completed_at=status.completed_at,
         last_pod_ended_at=_last_end(pods) if status.phase.terminal else None,
+        breach=breach_of(clock) if clock else None,
         **_size(job, queue.spec if queue else None),
     )
 

@@ -31,7 +31,7 @@ def make_job(phase: Phase = Phase.RUNNING, **changes: object) -> Job:
         "id": UID, "uid": UID, "tenant": "acme", "namespace": "ns", "name": "n", "queue": "analysis",
         "repository_id": "", "requested_by": "", "priority": 1, "phase": phase, "stage": "", "progress": 30,
         "attempts": 1, "message": "", "reason": "", "summary": None, "created_at": now, "started_at": now,
-        "completed_at": None, "deleted_at": None,
+        "completed_at": None, "deleted_at": None, "sla_breached_at": None,
     }  # fmt: skip
     return Job(**{**given, **changes})  # type: ignore[arg-type]
 
