@@ -127,11 +127,18 @@ def test_a_bad_status_is_refused(kubectl: Kubectl, made: Made, case: str) -> Non
     assert said in set_status(kubectl, made(), json.dumps({"status": status}), check=False)
 
 
+def test_a_new_job_is_queued_before_anybody_writes_its_status(kubectl: Kubectl, made: Made, place: str) -> None:
+    name = made()["metadata"]["name"]
+    assert kubectl.get("-n", place, "aj", name)["status"] == {"phase": "Queued"}
+    listed = kubectl.get("-n", place, "aj", "--field-selector=status.phase=Queued")["items"]
+    assert name in [job["metadata"]["name"] for job in listed]
+
+
 def test_status_is_written_by_itself_and_spec_by_itself(kubectl: Kubectl, made: Made, place: str) -> None:
     job = made()
     kubectl.apply(job | {"status": {"phase": "Completed"}})
     stored = kubectl.get("-n", place, "aj", job["metadata"]["name"])
-    assert "phase" not in stored.get("status", {})
+    assert stored["status"] == {"phase": "Queued"}
 
 
 def test_kubectl_shows_what_a_person_wants_to_know(kubectl: Kubectl, made: Made, place: str) -> None:
