@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-e2e run-faults run-killed kwok \
-  bench-latency bench-analysis bench-throughput format-check lint types types-local-cluster imports chart scripts
+  bench-latency bench-analysis bench-throughput bench-scale format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
@@ -40,7 +40,7 @@ demo: install python ## analyse a real repository and watch it: make demo [REPO=
 	@local-cluster/demo.sh "$(REPO)"
 
 test: packages check ## everything, from a clean clone on
-	@$(MAKE) --no-print-directory -j2 --output-sync=target unit install
+	@$(MAKE) --no-print-directory -j2 --output-sync=target unit install kwok
 	@$(MAKE) --no-print-directory -j4 --output-sync=target run-operator run-killed run-e2e run-integration run-faults
 
 check: python ## format, lint, types, imports, chart: under a minute
@@ -51,7 +51,7 @@ unit: python ## unit and property tests
 
 integration: install python packages run-integration run-operator ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
-e2e: install python run-e2e run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
+e2e: install python kwok run-e2e run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
 
 run-integration:
 	@$(PYTEST) --durations=5 tests/integration --ignore=tests/integration/operator
@@ -80,6 +80,9 @@ bench-analysis: install python ## the demo's repository in the runner's image on
 
 bench-throughput: install python kwok ## N AnalysisJobs against N bare Jobs on simulated nodes: make bench-throughput N=1000
 	@N=$(N) $(BIN)/python -m bench.throughput
+
+bench-scale: install python kwok ## N AnalysisJobs running at once, a restart and an urgent job at the peak: make bench-scale N=10000
+	@N=$(if $(filter file,$(origin N)),10000,$(N)) $(BIN)/python -m bench.scale
 
 python:
 	@local-cluster/python.sh project

@@ -7,22 +7,42 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bench.place import KUBECONFIG, PAUSE, RELEASE_NAMESPACE, ROOT, gone
 from forge_core.cluster import Cluster, NotFound, Raw, core
 from forge_core.names import REDIS_SECRET, RUNNER_SERVICE_ACCOUNT, TENANT_LABEL, redis_user
 
-NODES: Final = 5
+NODES: Final = 6
 PODS_A_NODE: Final = 2000
 TENANT: Final = "bench"
-NAMESPACE: Final = "tenant-bench"
 RUNTIME_CLASS: Final = "bench-simulated"
 """Gives pods the toleration of simulated nodes: a queue's resource class may name one, and needs no other change."""
+TINY: Final = {"cpu": "10m", "memory": "16Mi"}
 _FAKE: Final = {"kwok.x-k8s.io/node": "fake"}
 _STAGES: Final = Path(__file__).with_name("kwok") / "stages.yaml"
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
 _NODE_CLASS: Final = "/apis/node.k8s.io/v1/runtimeclasses"
+
+
+def namespace_of(tenant: str) -> str:
+    """The namespace of a benchmark's tenant."""
+    return f"tenant-{tenant}"
+
+
+NAMESPACE: Final = namespace_of(TENANT)
+
+
+def tiny(number: int) -> dict[str, Any]:
+    """Changes to a queue's spec: so many jobs at once on simulated nodes, all kept until the benchmark removes them."""
+    size = {"requests": TINY, "limits": TINY, "runtimeClassName": RUNTIME_CLASS}
+    kept = {"age": "24h", "count": 2 * number}
+    return {
+        "concurrency": number,
+        "resourceClasses": {"tiny": size},
+        "defaultResourceClass": "tiny",
+        "retention": {"completed": kept, "failed": kept},
+    }
 
 
 @asynccontextmanager
@@ -96,44 +116,46 @@ async def _remove_nodes(cluster: Cluster) -> None:
 
 
 @asynccontextmanager
-async def own_tenant(cluster: Cluster) -> AsyncIterator[str]:
-    """A tenant as the chart makes it, but without a quota; yields its Redis password."""
+async def own_tenant(cluster: Cluster, tenant: str = TENANT, seconds: float = 300.0) -> AsyncIterator[str]:
+    """A tenant as the chart makes it, but without a quota; yields its Redis password. Its jobs go with it."""
     password = secrets.token_hex(16)
-    await _drop_tenant(cluster)
+    await _drop_tenant(cluster, tenant, seconds)
     try:
-        for path, body in _tenant(password):
+        for path, body in _tenant(tenant, password):
             await cluster.create(path, body)
         yield password
     finally:
-        await _drop_tenant(cluster)
+        await _drop_tenant(cluster, tenant, seconds)
 
 
-def _tenant(password: str) -> list[tuple[str, Raw]]:
+def _tenant(tenant: str, password: str) -> list[tuple[str, Raw]]:
     def named(kind: str, name: str, version: str = "v1") -> Raw:
         return {"apiVersion": version, "kind": kind, "metadata": {"name": name}}
 
+    name = namespace_of(tenant)
     rbac, role = "rbac.authorization.k8s.io/v1", "forge-operator"
-    namespace = named("Namespace", NAMESPACE)
-    namespace["metadata"]["labels"] = {TENANT_LABEL: TENANT, "pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = named("Namespace", name)
+    namespace["metadata"]["labels"] = {TENANT_LABEL: tenant, "pod-security.kubernetes.io/enforce": "restricted"}
     reading = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [REDIS_SECRET], "verbs": ["get"]}
     subject = {"kind": "ServiceAccount", "name": role, "namespace": RELEASE_NAMESPACE}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role}
     return [
         (core("namespaces"), namespace),
-        (core("serviceaccounts", NAMESPACE), named("ServiceAccount", RUNNER_SERVICE_ACCOUNT)),
+        (core("serviceaccounts", name), named("ServiceAccount", RUNNER_SERVICE_ACCOUNT)),
         (
-            core("secrets", NAMESPACE),
-            named("Secret", REDIS_SECRET) | {"stringData": {"username": redis_user(TENANT), "password": password}},
+            core("secrets", name),
+            named("Secret", REDIS_SECRET) | {"stringData": {"username": redis_user(tenant), "password": password}},
         ),
-        (f"{_RBAC}/namespaces/{NAMESPACE}/roles", named("Role", role, rbac) | {"rules": [reading]}),
+        (f"{_RBAC}/namespaces/{name}/roles", named("Role", role, rbac) | {"rules": [reading]}),
         (
-            f"{_RBAC}/namespaces/{NAMESPACE}/rolebindings",
+            f"{_RBAC}/namespaces/{name}/rolebindings",
             named("RoleBinding", role, rbac) | {"roleRef": reference, "subjects": [subject]},
         ),
     ]
 
 
-async def _drop_tenant(cluster: Cluster) -> None:
+async def _drop_tenant(cluster: Cluster, tenant: str, seconds: float) -> None:
+    name = namespace_of(tenant)
     with suppress(NotFound):
-        await cluster.delete(core("namespaces", None, NAMESPACE))
-    await gone(cluster, core("namespaces"), f"kubernetes.io/metadata.name={NAMESPACE}", seconds=300)
+        await cluster.delete(core("namespaces", None, name))
+    await gone(cluster, core("namespaces"), f"kubernetes.io/metadata.name={name}", seconds)

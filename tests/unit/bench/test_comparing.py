@@ -1,7 +1,7 @@
 """What the benchmarks compare must be the same on both sides, and counted by its own word."""
 
 from bench.place import bare_twin
-from bench.throughput import bare, ours
+from bench.sides import bare, ours
 from forge_core.assignment import Assignment
 from forge_core.cluster import Raw
 from forge_core.names import JOB_UID_LABEL, QUEUE_LABEL
