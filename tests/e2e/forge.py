@@ -27,7 +27,7 @@ class Forge:
 
     kubectl: Kubectl
     url: str
-    key: str
+    key: str = field(repr=False)
     namespace: str = RELEASE_NAMESPACE
     tenant_namespace: str = TENANT_NAMESPACE
 

@@ -48,8 +48,8 @@ def prometheus(forge: Forge, tmp_path_factory: pytest.TempPathFactory) -> Iterat
                 targets.append(Target(address, {"namespace": RELEASE_NAMESPACE, "pod": pod}))
         folder = tmp_path_factory.mktemp("prometheus")
         server = stack.enter_context(prometheus_server(folder, targets, rules))
-        wait_until(lambda: server.query("up") and set(server.query("up").values()) == {1.0}, 60, "all are scraped")
-        assert len(server.query("up")) == len(targets)
+        every = [1.0] * len(targets)
+        wait_until(lambda: list(server.query("up").values()) == every, 60, "all targets are scraped")
         yield server
 
 

@@ -16,19 +16,19 @@ def forwarded(kubectl: Kubectl, namespace: str, pod: str, port: int) -> Iterator
     program = LOCAL / "bin" / "kubectl"
     command = [str(program) if program.exists() else "kubectl", f"--kubeconfig={kubectl.kubeconfig}"]
     command += ["-n", namespace, "port-forward", f"pod/{pod}", f":{port}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    said: list[str] = []
-    reading = threading.Thread(target=lambda: said.extend(process.stdout or ()), daemon=True)
-    reading.start()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        said: list[str] = []
+        reading = threading.Thread(target=lambda: said.extend(process.stdout or ()), daemon=True)
+        reading.start()
 
-    def address() -> str | None:
-        assert process.poll() is None, f"kubectl port-forward ended: {''.join(said)}"
-        found = re.search(r"Forwarding from (127\.0\.0\.1:\d+)", "".join(said))
-        return found.group(1) if found else None
+        def address() -> str | None:
+            assert process.poll() is None, f"kubectl port-forward ended: {''.join(said)}"
+            found = re.search(r"Forwarding from (127\.0\.0\.1:\d+)", "".join(said))
+            return found.group(1) if found else None
 
-    try:
-        yield wait_until(address, 30, f"port {port} of {pod} is forwarded")
-    finally:
-        process.terminate()
-        process.wait(10)
-        reading.join(10)
+        try:
+            yield wait_until(address, 30, f"port {port} of {pod} is forwarded")
+        finally:
+            process.terminate()
+            process.wait(10)
+            reading.join(10)

@@ -180,3 +180,31 @@ def test_a_stopped_operator_gives_its_lease_back_at_once(
     assert operator.end() == 0
     assert time.monotonic() - began < 10
     assert kubectl.get("-n", tenant_namespace, "lease", "forge-operator")["spec"]["holderIdentity"] == ""
+
+
+def test_the_sizes_are_right_again_after_the_operator_was_killed_and_its_counters_begin_anew(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    def told(*lines: str) -> Callable[[], bool]:
+        return lambda: all(line in operator.get("/metrics") for line in lines)
+
+    operator.start()
+    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
+    wait_until(reaches(kubectl, tenant_namespace, "a", "Running"), 60, "the first job runs")
+    end_runner(kubectl, tenant_namespace, "a")
+    sizes = [
+        f'queue_size{{queue="{queue}",status="{status}"}} {count}.0'
+        for status, count in (("waiting", 0), ("active", 2), ("completed", 1))
+    ]
+    ended = f'jobs_processed_total{{queue="{queue}",status="completed"}}'
+    admitted = f'forge_job_wait_seconds_count{{queue="{queue}"}}'
+    wait_until(told(*sizes, f"{ended} 1.0", f"{admitted} 3.0"), 90, "one has ended and two run")
+    made = 'forge_kubernetes_writes_total{outcome="ok",resource="jobs",verb="create"} 3.0'
+    assert made in operator.get("/metrics")
+
+    operator.end(signal.SIGKILL)
+    operator.start()
+    wait_until(told(*sizes), 30, "the new process tells the same sizes")
+    assert told(f"{ended} 0.0", f"{admitted} 0.0")(), "an end that was counted is not counted again"
+    wait_until(told("forge_operator_unrecorded 0.0"), 30, "all was recorded again")
+    assert told(*sizes, f"{ended} 0.0")()
