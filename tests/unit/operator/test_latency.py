@@ -42,6 +42,17 @@ def test_a_start_that_was_withdrawn_begins_anew() -> None:
     assert watch.told == [("analysis", 1.0)]
 
 
+def test_what_a_cut_round_left_over_counts_from_the_change_that_round_answered() -> None:
+    watch = Watch()
+    watch.latency.decided(["a"], 98.0, (), cut=True)
+    watch.latency.decided(["b"], 99.0, ["a"], cut=True)
+    watch.latency.decided(["c"], 99.5, ["a", "b"])
+    watch.latency.decided(["d"], 99.75, ["a", "b", "c"])
+    for uid in "abcd":
+        watch.latency.made("analysis", uid)
+    assert [seconds for _, seconds in watch.told] == [2.0, 2.0, 2.0, 0.25]
+
+
 def test_a_job_that_was_found_and_never_decided_is_not_told() -> None:
     watch = Watch()
     watch.latency.made("analysis", "a")
