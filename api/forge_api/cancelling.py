@@ -10,6 +10,8 @@ from forge_api.current import with_status
 from forge_api.kube import Kubernetes, merge, read
 from forge_api.problems import Problem
 from forge_core.cluster import Conflict, NotFound, analysis_jobs
+from forge_core.history.cancellation import API
+from forge_core.history.notes import Note, Notes, What
 from forge_core.history.queries import Job, Queries
 from forge_core.history.submissions import Submissions
 from forge_core.resource import Phase
@@ -29,10 +31,11 @@ class Taken(Enum):
 class Cancelling:
     """DELETE /analyses/{id} (DESIGN 4.6)."""
 
-    def __init__(self, kube: Kubernetes, queries: Queries, submissions: Submissions) -> None:
+    def __init__(self, kube: Kubernetes, queries: Queries, submissions: Submissions, notes: Notes) -> None:
         self._kube = kube
         self._queries = queries
         self._submissions = submissions
+        self._notes = notes
 
     async def cancel(self, job: Job, user: str, seconds: float = WAIT_SECONDS) -> bool:
         """True once the job is cancelled in its row, False when the operator has not answered within `seconds`.
@@ -48,6 +51,9 @@ class Cancelling:
             if again is None:
                 raise Problem(404, "Job not found")
             return await self.cancel(again, user, seconds)
+        # Before the wish goes out: of a job that the operator answers late it shall be known who asked, too.
+        detail = {"by": user, "through": API}
+        await self._notes.write([Note(job.uid, datetime.now(UTC), What.CANCEL_ASKED, f"{API}/{user}", detail)])
         taken = await self._wish(job, job.uid, seconds)
         if taken is Taken.NOT_YET:
             return False

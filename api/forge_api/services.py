@@ -21,10 +21,12 @@ from forge_core.cluster import Cluster
 from forge_core.history.attempts import Attempts
 from forge_core.history.database import History
 from forge_core.history.estimates import Estimates
+from forge_core.history.notes import Notes
 from forge_core.history.queries import Queries
 from forge_core.history.records import Records
 from forge_core.history.repositories import Repositories
 from forge_core.history.submissions import Submissions
+from forge_core.history.timeline import Timelines
 from forge_core.progress import Progress
 
 STORES_AT_ONCE: Final = 4
@@ -55,6 +57,8 @@ class Services:
     submissions: Submissions
     attempts: Attempts
     records: Records
+    timelines: Timelines
+    notes: Notes
     relay: Relay
     submitter: Submitter
     operator: Operator
@@ -95,6 +99,8 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             submissions=submissions,
             attempts=Attempts(history),
             records=Records(history),
+            timelines=Timelines(history),
+            notes=Notes(history),
             relay=relay,
             submitter=submitter,
             operator=operator,

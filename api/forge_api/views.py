@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from forge_api.timeline_views import Cancellation
 from forge_core.history.database import storable_json
 from forge_core.history.queries import Job, Result
 from forge_core.history.repositories import Repository
@@ -140,19 +141,22 @@ class Analysis(_View):
     started_at: datetime | None = None
     completed_at: datetime | None = None
     sla_breached_at: Annotated[datetime | None, Field(description="When its queue's promised time ran out.")] = None
+    cancellation: Annotated[Cancellation | None, Field(description="Of a cancelled job, asked for alone.")] = None
 
     @classmethod
-    def of(cls, job: Job) -> "Analysis":
+    def of(cls, job: Job, cancellation: Cancellation | None = None) -> "Analysis":
         """The view of a row."""
         return cls(
             **{name: getattr(job, name) for name in _SAME},
+            cancellation=cancellation,
             status=Status(job.phase.value.lower()),
             summary=_brief(job.summary) if job.phase == Phase.COMPLETED else None,
             progress=100 if job.phase == Phase.COMPLETED else job.progress,
         )
 
 
-_SAME: Final = tuple(name for name in Analysis.model_fields if name not in {"status", "summary", "progress"})
+_MADE: Final = frozenset({"status", "summary", "progress", "cancellation"})
+_SAME: Final = tuple(name for name in Analysis.model_fields if name not in _MADE)
 
 
 class Analyses(_View):

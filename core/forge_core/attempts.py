@@ -12,7 +12,7 @@ without a word; 413 too large; 422 malformed; 503 the API, PostgreSQL or the Kub
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from forge_core.exits import FailureClass
 
@@ -20,6 +20,7 @@ INTERNAL_PREFIX: Final = "/internal/v1"
 MAX_ARTIFACT_BYTES: Final = 64 * 1024 * 1024
 MAX_ARTIFACTS: Final = 16
 MAX_SUMMARY_BYTES: Final = 256 * 1024
+MAX_STAGES: Final = 32
 ARTIFACT_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 MAX_REFUNDS: Final = 10
 """Disruptions that are refunded to one job; further ones are charged."""
@@ -54,6 +55,13 @@ class ArtifactReference(_Model):
     """Bytes before compression."""
 
 
+class StageBegan(_Model):
+    """When an attempt came to a stage, by the pod's clock."""
+
+    stage: Annotated[str, Field(max_length=63)]
+    at: AwareDatetime
+
+
 class Outcome(_Model):
     """How an attempt ended. A success is provisional until its job is Completed."""
 
@@ -63,3 +71,5 @@ class Outcome(_Model):
     failure_class: FailureClass | None = None
     message: Annotated[str, Field(max_length=1024)] = ""
     stage: Annotated[str, Field(max_length=63)] = ""
+    stages: Annotated[tuple[StageBegan, ...], Field(max_length=MAX_STAGES)] = ()
+    """All that the attempt went through, for the job's timeline (ADR 0011)."""

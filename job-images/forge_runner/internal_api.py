@@ -81,7 +81,7 @@ class InternalApi:
 
     async def put_outcome(self, attempt: int, outcome: Outcome) -> None:
         """Commit how the attempt ended. Raises Fenced, Away, Refused."""
-        body = outcome.model_dump_json().encode()
+        body = outcome.model_dump_json(exclude_defaults=True).encode()
         await self._send("PUT", f"/attempts/{attempt}/outcome", body, {"Content-Type": "application/json"})
 
     async def _send(

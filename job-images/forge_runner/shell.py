@@ -176,7 +176,8 @@ class Shell:
             if self.teller.stage == SAVING:
                 self.teller.state(SAVING, SAVING_FROM + (99.0 - SAVING_FROM) * done / total)
 
-        return Save(self.api, self.settings.save_allowance, self._waiting_for_the_api, on_stored)
+        allowance = self.settings.save_allowance
+        return Save(self.api, allowance, self._waiting_for_the_api, on_stored, self.teller.stages)
 
     def _waiting_for_the_api(self, why: str) -> None:
         self.teller.line(f"trying again: {why}")

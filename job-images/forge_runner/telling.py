@@ -1,8 +1,9 @@
 """Whatever is to be told goes through here once: to the pod's output, to Redis, and into the attempt's whole log."""
 
 import sys
+from datetime import UTC, datetime
 
-from forge_core.attempts import Claim
+from forge_core.attempts import MAX_STAGES, Claim, StageBegan
 from forge_runner.joblog import Cleaner, JobLog
 from forge_runner.reporting import Reporter
 
@@ -16,6 +17,7 @@ class Teller:
         self.percent = 0.0
         self._reporter = reporter
         self._attempt = 0
+        self._stages: list[StageBegan] = []
         self._log = JobLog(clean, self._hand_on)
 
     def begin(self, claim: Claim) -> JobLog:
@@ -23,6 +25,7 @@ class Teller:
         self._attempt = claim.attempt
         self._log = JobLog(self.clean, self._hand_on)
         self.percent = 0.0
+        self.stage, self._stages = "", []
         self._log.add(f"attempt {claim.attempt} of {claim.attempts}")
         self.state("starting", 0.0)
         return self._log
@@ -32,9 +35,15 @@ class Teller:
         stage = self.clean(stage, 63)
         if stage != self.stage:
             self._log.add(f"{percent:3.0f} % {stage}")
+            self._stages[MAX_STAGES - 1 :] = [StageBegan(stage=stage, at=datetime.now(UTC))]
         self.stage, self.percent = stage, percent
         if self._reporter:
             self._reporter.state(self._attempt, stage, percent, self.clean(message, 500))
+
+    @property
+    def stages(self) -> tuple[StageBegan, ...]:
+        """What the attempt went through; of a very restless one the first stages and the newest."""
+        return tuple(self._stages)
 
     def line(self, line: str) -> None:
         """A line of the shell's own."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from forge_core.attempts import Outcome
-from forge_runner.internal_api import InternalApi, within
+from forge_core.attempts import Outcome, StageBegan
+from forge_runner.internal_api import InternalApi, Refused, within
 from forge_runner.result_files import LOG_ARTIFACT, StoredArtifact, StoredResult, stored
 from forge_runner.retrying import Failure
 
@@ -25,12 +25,14 @@ class Save:
     on_wait: Callable[[str], None]
     on_stored: Callable[[int, int], None]
     """Called with (artefacts stored, artefacts in all)."""
+    stages: tuple[StageBegan, ...] = ()
+    """What the attempt went through."""
 
 
 async def save_result(save: Save, attempt: int, result: StoredResult, log: Path) -> None:
     """Store a success. Raises Away (after the allowance), Fenced, Refused; repeating it is harmless."""
     artifacts = (*result.artifacts, stored(log, LOG_ARTIFACT, _LOG_TYPE))
-    await _store(save, attempt, artifacts, _succeeded(result.summary, artifacts))
+    await _store(save, attempt, artifacts, _succeeded(save, result.summary, artifacts))
 
 
 async def save_failure(save: Save, attempt: int, failure: Failure, stage: str, log: Path) -> None:
@@ -42,13 +44,24 @@ async def save_failure(save: Save, attempt: int, failure: Failure, stage: str, l
         failure_class=failure.failure_class,
         message=failure.message,
         stage=stage,
+        stages=save.stages,
     )
     await _store(save, attempt, artifacts, outcome)
 
 
-def _succeeded(summary: dict[str, Any], artifacts: tuple[StoredArtifact, ...]) -> Outcome:
+def _succeeded(save: Save, summary: dict[str, Any], artifacts: tuple[StoredArtifact, ...]) -> Outcome:
     references = tuple(artifact.reference() for artifact in artifacts)
-    return Outcome(status="succeeded", summary=summary, artifacts=references)
+    return Outcome(status="succeeded", summary=summary, artifacts=references, stages=save.stages)
+
+
+async def _commit(save: Save, attempt: int, outcome: Outcome) -> None:
+    """An API of the release before takes no stages: what an attempt brought is worth more than them."""
+    try:
+        await save.api.put_outcome(attempt, outcome)
+    except Refused:
+        if not outcome.stages:
+            raise
+        await save.api.put_outcome(attempt, outcome.model_copy(update={"stages": ()}))
 
 
 async def _store(save: Save, attempt: int, artifacts: tuple[StoredArtifact, ...], outcome: Outcome) -> None:
@@ -58,7 +71,7 @@ async def _store(save: Save, attempt: int, artifacts: tuple[StoredArtifact, ...]
                 await save.api.put_artifact(attempt, artifact)
                 done.add(artifact.name)
                 save.on_stored(len(done), len(artifacts))
-        await save.api.put_outcome(attempt, outcome)
+        await _commit(save, attempt, outcome)
 
     done: set[str] = set()
     call: Callable[[], Awaitable[None]] = lambda: all_of_it(done)  # noqa: E731 - one allowance for the whole

@@ -5,6 +5,7 @@ the sentence that says why.
 """
 
 import json
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -27,6 +28,7 @@ from forge_core.resource import MAX_CONFIG_BYTES, Invalid, JobSpec, Phase, Queue
 from forge_operator.digests import (
     AnalysisJobDigest,
     AnyDigest,
+    CancelWish,
     Condition,
     EventDigest,
     JobDigest,
@@ -34,6 +36,7 @@ from forge_operator.digests import (
     NamespaceDigest,
     NodeDigest,
     PodDigest,
+    PullDigest,
     QueueDigest,
     Status,
     Trouble,
@@ -115,7 +118,16 @@ def _analysis_job(raw: object) -> AnalysisJobDigest:
         status=_status(raw),
         analysis_id=texts(raw, "metadata", "annotations").get(ANALYSIS_ID_ANNOTATION, ""),
         queue=text(raw, "spec", "queue"),
+        cancel_wish=_cancel_wish(raw) if truth(raw, "spec", "cancel") else None,
     )
+
+
+def _cancel_wish(raw: object) -> CancelWish:
+    """Who owns the field `spec.cancel` by now."""
+    for entry in items(raw, "metadata", "managedFields"):
+        if "f:cancel" in part(entry, "fieldsV1", "f:spec"):
+            return CancelWish(text(entry, "manager", limit=128), moment(entry, "time"))
+    return CancelWish("", None)
 
 
 def _within_limits(spec: JobSpec) -> JobSpec:
@@ -216,7 +228,8 @@ def _pod(raw: object) -> PodDigest | None:
         return None
     runner = _named(raw, "status", "containerStatuses")
     ended = part(runner, "state", "terminated")
-    disruption = next((c for c in _conditions(raw) if c.type == "DisruptionTarget" and c.holds), None)
+    conditions = _conditions(raw)
+    disruption = next((c for c in conditions if c.type == "DisruptionTarget" and c.holds), None)
     running_since = moment(runner, "state", "running", "startedAt")
     exit_code = ended.get("exitCode")
     return PodDigest(
@@ -229,6 +242,7 @@ def _pod(raw: object) -> PodDigest | None:
         disruption=(disruption.reason or "DisruptionTarget") if disruption else "",
         trouble=_trouble(raw, runner),
         running_since=running_since,
+        scheduled_at=next((c.since for c in conditions if c.type == "PodScheduled" and c.holds), None),
         started_at=running_since or moment(ended, "startedAt"),
         ended_at=moment(ended, "finishedAt"),
         exit_code=exit_code if isinstance(exit_code, int) else None,
@@ -268,6 +282,32 @@ def _event(raw: object) -> EventDigest | None:
     )
 
 
+def _pull(raw: object) -> PullDigest | None:
+    about = part(raw, "involvedObject")
+    at = moment(raw, "firstTimestamp") or moment(raw, "eventTime") or moment(raw, "metadata", "creationTimestamp")
+    if text(about, "kind") != "Pod" or text(raw, "reason") != "Pulled" or at is None:
+        return None
+    said = text(raw, "message")
+    took = _TOOK.search(said)
+    return PullDigest(
+        **_identity(raw),
+        pod_uid=text(about, "uid"),
+        at=at,
+        present=took is None and "already present" in said,
+        seconds=_go_seconds(took[1]) if took else None,
+    )
+
+
+def _go_seconds(text: str) -> float | None:
+    """Seconds of a duration as Go prints it: 1m2.5s, 345ms."""
+    parts = _GO_PART.findall(text)
+    return round(sum(float(count) * _GO_UNITS[unit] for count, unit in parts), 3) if parts else None
+
+
+_TOOK: Final = re.compile(r" in ([0-9hmsnuµ.]{2,30}) \(")
+_GO_PART: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(h|ms|us|µs|ns|m|s)")
+_GO_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
 _READERS: Final[dict[Kind, Callable[[object], AnyDigest | None]]] = {
     Kind.ANALYSIS_JOB: _analysis_job,
     Kind.JOB_QUEUE: _queue,
@@ -276,4 +316,5 @@ _READERS: Final[dict[Kind, Callable[[object], AnyDigest | None]]] = {
     Kind.POD: _pod,
     Kind.NODE: _node,
     Kind.EVENT: _event,
+    Kind.PULL: _pull,
 }

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     POD = "Pod"
     NODE = "Node"
     EVENT = "Event"
+    PULL = "ImagePull"
+    """Events by which a kubelet says that a runner's image is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,14 @@ class Status:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class CancelWish:
+    """Who set `spec.cancel`, as its client calls itself (anybody may use any name), and when."""
+
+    manager: str
+    at: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisJobDigest(Digest):
     """An AnalysisJob. `spec` is None when it can't be carried out, and `problem` says why."""
@@ -91,6 +101,8 @@ class AnalysisJobDigest(Digest):
     analysis_id: str
     """Id of the history row that the API wrote for it; "" when it was applied by somebody else."""
     queue: str
+    cancel_wish: CancelWish | None = None
+    """None unless `spec.cancel` is true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +186,7 @@ class PodDigest(Digest):
     """Reason of the condition DisruptionTarget, "" when there is none."""
     trouble: Trouble | None
     running_since: datetime | None
+    scheduled_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
     exit_code: int | None
@@ -214,4 +227,16 @@ class EventDigest(Digest):
     message: str
 
 
-AnyDigest = AnalysisJobDigest | QueueDigest | NamespaceDigest | JobDigest | PodDigest | NodeDigest | EventDigest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullDigest(Digest):
+    """A runner's image is on its node: pulled in `seconds` (None: unknown), or `present` before."""
+
+    pod_uid: str
+    at: datetime
+    present: bool
+    seconds: float | None
+
+
+AnyDigest = (
+    AnalysisJobDigest | QueueDigest | NamespaceDigest | JobDigest | PodDigest | NodeDigest | EventDigest | PullDigest
+)

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 from forge_core import logs
 from forge_operator.actions import CreateJob
-from forge_operator.admission.admitting import STARTS
+from forge_operator.admission.admitting import STARTS, Admission
 from forge_operator.apply.applier import Applier
 from forge_operator.decide import decision
 from forge_operator.lease import Lease
@@ -19,17 +20,21 @@ TICK_SECONDS: Final = 1.0
 GATHER_SECONDS: Final = 0.005
 """Events come in bursts: a moment's wait makes one decision of many."""
 
+Saw = Callable[[Sequence[Admission], datetime], None]
+"""Told the rounds of each decision."""
+
 _log = logs.get_logger(__name__)
 
 
 class Loop:
     """Decides while the Lease is held; a standby only goes round."""
 
-    def __init__(self, sink: Sink, applier: Applier, lease: Lease, metrics: Metrics) -> None:
+    def __init__(self, sink: Sink, applier: Applier, lease: Lease, metrics: Metrics, saw: Saw) -> None:
         self._sink = sink
         self._applier = applier
         self._lease = lease
         self._metrics = metrics
+        self._saw = saw
         self._last = time.monotonic()
 
     @property
@@ -66,11 +71,13 @@ class Loop:
         return took
 
     def _decide(self, since: float) -> None:
-        made = decision(self._sink.picture, datetime.now(UTC))
+        now = datetime.now(UTC)
+        made = decision(self._sink.picture, now)
         self._sink.picture.attention.take(made.looks)
         starting = [action.uid for action in made.actions if isinstance(action, CreateJob)]
         cut = any(len(admission.admitted) >= STARTS for admission in made.rounds)
         self._metrics.latency.decided(starting, since, self._sink.picture.holds, cut)
         self._applier.offer(made.actions)
+        self._saw(made.rounds, now)
         if made.more:
             self._sink.dirty.set()

@@ -103,6 +103,12 @@ class Metrics:
         )
         self.unrecorded = self._gauge("forge_operator_unrecorded", "Statuses that PostgreSQL doesn't have yet.")
         self.record_lag = self._gauge("forge_operator_record_lag_seconds", "Age of the oldest such status.")
+        self.unwritten_notes = self._gauge(
+            "forge_operator_timeline_waiting", "Notes of timelines that PostgreSQL doesn't have yet."
+        )
+        self.dropped_notes = self._gauge(
+            "forge_operator_timeline_dropped", "Such notes that no room was left for, since the start."
+        )
         self.waiting_writes = self._gauge("forge_operator_writes_waiting", "Actions in hand.")
         self.holds_lease = self._gauge("forge_operator_holds_lease", "1 while this replica acts.")
         self.dependencies = self._gauge("forge_dependency_up", "1 while it answers the operator.", "dependency")

@@ -30,6 +30,7 @@ from forge_operator.outbox.publishing import EventPublisher
 from forge_operator.picture import Picture, Surroundings
 from forge_operator.progress_copy import Ends, ProgressCopy
 from forge_operator.queue_status import QueueStatus
+from forge_operator.record.flight import Flight
 from forge_operator.record.recorder import Recorder
 from forge_operator.redis_users import RedisUsers
 from forge_operator.scraped import families
@@ -57,12 +58,13 @@ class Parts:
         to.cluster.heard = self.metrics.asked
         self.lease = Lease(to.cluster, settings.namespace, settings.identity)
         records = Records(to.history)
-        self.recorder = Recorder(records, self.picture, self.metrics, self._leads)
+        self.flight = Flight(self.picture, self._leads)
+        self.recorder = Recorder(records, self.picture, self.metrics, self._leads, self.flight)
         self.sink = Sink(self.picture, self.metrics, self.recorder.heard, settings.installation)
         self.ends = Ends(to.progress, self.sink)
         writes = Writes(to.cluster, self.sink, records, self.ends, self._leads)
         self.applier = Applier(writes, self.metrics, self._leads, settings.writes_at_once)
-        self.loop = Loop(self.sink, self.applier, self.lease, self.metrics)
+        self.loop = Loop(self.sink, self.applier, self.lease, self.metrics, self.flight.saw)
         self.watches = {source.kind: Watch(to.cluster, source, self.sink) for source in PLAIN}
         self.kopf = KopfWatches(self.sink)
         self.relisting = Relisting(to.cluster, self.sink, self.recorder, settings.relist_seconds)
@@ -117,6 +119,8 @@ class Parts:
         # What a standby keeps is no backlog: somebody else records it.
         metrics.unrecorded.set(self.recorder.backlog if leads else 0)
         metrics.record_lag.set(self.recorder.lag if leads else 0)
+        metrics.unwritten_notes.set(self.flight.waiting if leads else 0)
+        metrics.dropped_notes.set(self.flight.dropped)
         metrics.waiting_writes.set(self.applier.in_hand)
         there = {"redis": self.users.available, "postgresql": self.dependencies.history, "api": self.dependencies.api}
         for name, up in there.items():

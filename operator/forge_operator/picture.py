@@ -23,6 +23,7 @@ from forge_operator.digests import (
     NamespaceDigest,
     NodeDigest,
     PodDigest,
+    PullDigest,
     QueueDigest,
 )
 from forge_operator.ended import Ended
@@ -33,7 +34,7 @@ from forge_operator.sla import Clocks
 from forge_operator.tenants import Tenants
 from forge_operator.unschedulable import Room, room_of
 
-REQUIRED: Final = frozenset(kind for kind in Kind if kind is not Kind.EVENT)
+REQUIRED: Final = frozenset(kind for kind in Kind if kind not in {Kind.EVENT, Kind.PULL})
 """Nothing is decided before a first complete list of each of these."""
 IN_NAMESPACES: Final = frozenset({Kind.ANALYSIS_JOB, Kind.JOB, Kind.POD})
 TOMBSTONES: Final = 20_000
@@ -255,6 +256,11 @@ class Picture:
         job = self.jobs.get(owner) if owner and owner[0] == pod.namespace else None
         return job if job is not None and job.uid == pod.job_uid else None
 
+    def pod(self, uid: str) -> PodDigest | None:
+        """The pod of that UID, when it is there."""
+        found = self._held[Kind.POD].get(uid)
+        return found if isinstance(found, PodDigest) else None
+
     def tenant_of(self, namespace: str) -> str:
         """The tenant that owns a namespace, "" when none does."""
         found = self.namespaces.get(namespace)
@@ -319,7 +325,7 @@ class Picture:
             case NodeDigest():
                 _by_name(self.nodes, digest, after is not None)
                 self._room = None
-            case EventDigest():
+            case EventDigest() | PullDigest():
                 self._index_event(digest, after is not None)
         return Change(kind, before, after)
 
@@ -396,10 +402,11 @@ class Picture:
             for uid in self.places.admitted_in(queue).get(namespace.name, ()):
                 self.attention.touch((namespace.name, uid))
 
-    def _index_event(self, event: EventDigest, there: bool) -> None:
-        # Events are not kept: only the last word about a Job that is there is.
+    def _index_event(self, event: EventDigest | PullDigest, there: bool) -> None:
+        # Events are not kept: only the last word about a Job that is there is. Pulls are for listeners alone.
         self._held[Kind.EVENT].pop(event.uid, None)
-        if there and event.about_uid in self._owner_of_job:
+        self._held[Kind.PULL].pop(event.uid, None)
+        if isinstance(event, EventDigest) and there and event.about_uid in self._owner_of_job:
             self.pod_refusals[event.about_uid] = event
             self._place(self._owner_of_job[event.about_uid])
 

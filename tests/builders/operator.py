@@ -189,6 +189,24 @@ def make_event(child: Raw, message: str, version: int = 40) -> Raw:
     }
 
 
+def make_pull(pod: Raw, took: str = "2.345s", version: int = 41, at: float = 21) -> Raw:
+    """The Event of a kubelet that has pulled a runner's image; `took` "" when the node had it already."""
+    said = f'Successfully pulled image "runner:1" in {took} ({took} including waiting). Image size: 9 bytes.'
+    meta = pod["metadata"]
+    return {
+        "metadata": {
+            "name": f"{meta['name']}.17",
+            "namespace": meta["namespace"],
+            "uid": f"uid-pull-{meta['name']}",
+            "resourceVersion": str(version),
+        },
+        "involvedObject": {"kind": "Pod", "namespace": meta["namespace"], "name": meta["name"], "uid": meta["uid"]},
+        "reason": "Pulled",
+        "message": said if took else 'Container image "runner:1" already present on machine',
+        "firstTimestamp": ago(at),
+    }
+
+
 def make_picture(
     objects: Iterable[tuple[Kind, Raw]] = (), *, surroundings: Surroundings | None = None, complete: bool = True
 ) -> Picture:

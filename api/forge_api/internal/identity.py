@@ -52,6 +52,14 @@ class _Pod:
     uid: str
 
 
+class JobGone(Problem):
+    """409 fenced: the token is good, but the pod, its Job or its AnalysisJob isn't there, or is another by now."""
+
+    def __init__(self, pod_uid: str) -> None:
+        super().__init__(409, "The job is gone from the cluster.", code=FENCED)
+        self.pod_uid = pod_uid
+
+
 class Identities:
     """Answers are kept for half a minute; who may write is decided anew each time, by the attempt."""
 
@@ -83,7 +91,7 @@ class Identities:
         try:
             return await self._chain(pod)
         except NotFound:
-            raise Problem(409, "The job is gone from the cluster.", code=FENCED) from None
+            raise JobGone(pod.uid) from None
 
     async def _review(self, token: str) -> _Pod:
         asked = {
@@ -104,11 +112,11 @@ class Identities:
         return _Pod(account[2], names[0], uids[0])
 
     async def _chain(self, pod: _Pod) -> Runner:
-        found = _same(await read(self._kube, core("pods", pod.namespace, pod.name)), pod.uid)
+        found = _same(await read(self._kube, core("pods", pod.namespace, pod.name)), pod.uid, pod)
         owner = _controller(found, "Job", "batch/")
-        job = _same(await read(self._kube, jobs(pod.namespace, owner["name"])), owner["uid"])
+        job = _same(await read(self._kube, jobs(pod.namespace, owner["name"])), owner["uid"], pod)
         owner = _controller(job, ANALYSIS_JOB_KIND, "forge-factory.dev/")
-        resource = _same(await read(self._kube, analysis_jobs(pod.namespace, owner["name"])), owner["uid"])
+        resource = _same(await read(self._kube, analysis_jobs(pod.namespace, owner["name"])), owner["uid"], pod)
         if job["metadata"]["name"] != child_job_name(owner["name"], owner["uid"]):
             raise Problem(403, "The pod's Job was not made by the operator.")
         return Runner(
@@ -120,10 +128,10 @@ class Identities:
         )
 
 
-def _same(found: Raw, uid: str) -> Raw:
+def _same(found: Raw, uid: str, pod: _Pod) -> Raw:
     """The object, if it is still the one that was meant: a name may have been taken again."""
     if found["metadata"]["uid"] != uid:
-        raise Problem(409, "The job is gone from the cluster.", code=FENCED)
+        raise JobGone(pod.uid)
     return found
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -15,9 +15,11 @@ from starlette.requests import ClientDisconnect
 
 from forge_api.deps import Held, services_of
 from forge_api.internal.claiming import claim as claim_attempt
-from forge_api.internal.identity import Runner
+from forge_api.internal.identity import JobGone, Runner
+from forge_api.internal.late import Sent, orphan_too_late, too_late
 from forge_api.internal.spooling import promised, spooled
 from forge_api.problems import Problem, responses, unavailable
+from forge_api.services import Services
 from forge_core.attempts import ARTIFACT_NAME, FENCED, INTERNAL_PREFIX, MAX_SUMMARY_BYTES, Claim, ClaimRequest, Outcome
 from forge_core.history.attempts import Fenced, Incomplete, Owner, StoredArtifact
 
@@ -32,7 +34,12 @@ async def runner_of(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
 ) -> Runner:
     """The pod that calls."""
-    return await services_of(request).identities.runner(credentials.credentials if credentials else "")
+    services = services_of(request)
+    try:
+        return await services.identities.runner(credentials.credentials if credentials else "")
+    except JobGone as error:
+        await orphan_too_late(services, error.pod_uid, request.path_params)
+        raise
 
 
 Calling = Annotated[Runner, Depends(runner_of)]
@@ -42,7 +49,7 @@ Number = Annotated[int, Path(ge=1, le=100_000)]
 @router.post("/attempts", responses=responses(409))
 async def claim(asked: ClaimRequest, services: Held, runner: Calling) -> Claim:
     """Draw an attempt from the job's budget; 409 `exhausted` when it is spent, `fenced` when the job is over."""
-    with _refusals():
+    async with _refusals(services, runner, Sent(0, "claim")):
         return await claim_attempt(services, runner, asked.number_in_pod)
 
 
@@ -62,16 +69,15 @@ async def store(
     if "content-encoding" in request.headers:
         raise Problem(415, "Send the artefact as it is, without Content-Encoding.")
     promise = promised(request.headers.get("content-length"), request.headers.get("content-digest"))
-    with _refusals():
+    async with _refusals(services, runner, Sent(attempt, name)):
         await services.attempts.check(owner)
     try:
         body = await spooled(request.stream(), promise)
     except ClientDisconnect:
         raise Problem(422, "The upload was cut off.") from None
     artifact = StoredArtifact(name, content_type, promise.size, promise.sha256.hex(), body)
-    with _refusals():
-        async with _turn(services.storing):
-            await services.attempts.store(owner, artifact, datetime.now(UTC))
+    async with _refusals(services, runner, Sent(attempt, name)), _turn(services.storing):
+        await services.attempts.store(owner, artifact, datetime.now(UTC))
     return Response(status_code=204)
 
 
@@ -80,7 +86,7 @@ async def finish(outcome: Outcome, request: Request, services: Held, runner: Cal
     """Commit how the attempt ended. A success is provisional until the job is Completed."""
     if len(await request.body()) > MAX_SUMMARY_BYTES + 16 * 1024:
         raise Problem(413, f"The summary is larger than {MAX_SUMMARY_BYTES} bytes.")
-    with _refusals():
+    async with _refusals(services, runner, Sent(attempt, "outcome")):
         await services.attempts.finish(Owner(runner.job_uid, attempt, runner.pod_uid), outcome, datetime.now(UTC))
     return Response(status_code=204)
 
@@ -91,11 +97,12 @@ async def metrics(services: Held) -> Response:
     return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-@contextmanager
-def _refusals() -> Iterator[None]:
+@asynccontextmanager
+async def _refusals(services: Services, runner: Runner, sent: Sent) -> AsyncIterator[None]:
     try:
         yield
     except Fenced as error:
+        await too_late(services, runner, sent, str(error))
         raise Problem(409, f"Stop: {error}.", code=FENCED) from None
     except Incomplete as error:
         raise Problem(422, str(error)) from None

@@ -14,7 +14,9 @@ from forge_api.deps import Caller, Calling, Held, Named
 from forge_api.problems import Problem, responses
 from forge_api.services import Services
 from forge_api.submitter import Rejected
+from forge_api.timeline_views import Cancellation
 from forge_api.views import Accepted, Analyses, Analysis, Cancelled, JobFilters, NewAnalysis, Status
+from forge_core.history.cancellation import receipt_of
 from forge_core.history.queries import Job, Wanted
 from forge_core.history.repositories import Repository
 from forge_core.history.submissions import Submission
@@ -101,8 +103,12 @@ def _with_step(job: Job, payload: str) -> Job:
 
 @router.get("/analyses/{job_id}", responses=responses(404))
 async def read(services: Held, job: Named) -> Analysis:
-    """One job, with the phase, progress and message that `kubectl get aj` shows."""
-    return Analysis.of(await current(services.kube, job))
+    """One job, with the phase, progress and message that `kubectl get aj` shows; a cancelled one with its receipt."""
+    now = await current(services.kube, job)
+    if now.phase not in {Phase.CANCELLING, Phase.CANCELLED}:
+        return Analysis.of(now)
+    facts = await services.timelines.of(job.tenant, job.id)
+    return Analysis.of(now, Cancellation.of(receipt_of(facts)) if facts else None)
 
 
 @router.delete(
@@ -111,7 +117,7 @@ async def read(services: Held, job: Named) -> Analysis:
 )
 async def cancel(services: Held, caller: Calling, job: Named, response: Response) -> Cancelled:
     """Cancel a job that waits or runs; 409 when it has already ended."""
-    cancelling = Cancelling(services.kube, services.queries, services.submissions)
+    cancelling = Cancelling(services.kube, services.queries, services.submissions, services.notes)
     if await cancelling.cancel(job, caller.identity.user):
         return Cancelled(status=Status.CANCELLED)
     response.status_code = 202

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forge_core.attempts import MAX_ARTIFACTS, ArtifactReference, Outcome
 from forge_core.history.database import History, storable, storable_json
+from forge_core.history.notes import Note, What, write_notes
 from forge_core.history.record_statements import LOCK_JOB
 
 WITHOUT_A_WORD: Final = "The runner ended without a word: it was killed, or its node was lost."
@@ -194,6 +195,7 @@ class Attempts:
                 raise Fenced("another outcome of this attempt is stored")
             await _all_stored(connection, owner, outcome.artifacts)
             await connection.execute(_FINISH, values)
+            await write_notes(connection, _stages(owner, outcome, now))
             if outcome.status == "succeeded" and outcome.summary:
                 await connection.execute(_JOB_SUMMARY, values)
 
@@ -213,6 +215,11 @@ async def _refuse_when(connection: AsyncConnection, job_uid: UUID, phases: froze
     phase = (await connection.execute(_PHASE, {"job_uid": job_uid})).scalar_one_or_none()
     if phase in phases:
         raise Fenced(f"the job is {phase.lower()}")
+
+
+def _stages(owner: Owner, outcome: Outcome, now: datetime) -> list[Note]:
+    told = [[storable(began.stage), began.at.isoformat()] for began in outcome.stages]
+    return [Note(owner.job_uid, now, What.STAGES, str(owner.attempt), {"stages": told})] if told else []
 
 
 def _refuse_superseded(earlier: Sequence[RowMapping], pod_uid: UUID) -> None:

@@ -21,6 +21,7 @@ from forge_core.history import record_statements as sql
 from forge_core.history.breaches import Breach, Noted, note
 from forge_core.history.database import History, storable
 from forge_core.history.events import event_of
+from forge_core.history.notes import Note, write_notes
 from forge_core.resource import Phase
 
 
@@ -114,8 +115,8 @@ class Records:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def write(self, records: Sequence[JobRecord]) -> list[End]:
-        """Record each status in one transaction; answers the jobs whose end was new.
+    async def write(self, records: Sequence[JobRecord], notes: Sequence[Note] = ()) -> list[End]:
+        """Record each status, and the notes beside them, in one transaction; answers the jobs whose end was new.
 
         An unknown UID adopts the row that the API wrote when it submitted the job, else gets one with the UID as id.
         Of two records of one job the later resourceVersion counts.
@@ -123,13 +124,14 @@ class Records:
         newest: dict[UUID, JobRecord] = {}
         for record in sorted(records, key=lambda record: record.resource_version):
             newest[record.uid] = record
-        if not newest:
+        if not newest and not notes:
             return []
         kinds = {uid: record.kind for uid, record in newest.items()}
         rows = {"rows": json.dumps([_row(record) for record in newest.values()])}
         async with self._history.begin() as connection:
-            for statement in (sql.ADOPT, sql.INSERT, sql.LOCK, sql.UPDATE):
+            for statement in (sql.ADOPT, sql.INSERT, sql.LOCK, sql.UPDATE) if newest else ():
                 await connection.execute(statement, rows)
+            await write_notes(connection, notes)
             over = [uid for uid, record in newest.items() if record.phase.terminal]
             ends = await _first_ends(connection, over, kinds)
             clocks = {uid: record.breach for uid, record in newest.items() if record.breach}

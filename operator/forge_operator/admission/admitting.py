@@ -22,6 +22,8 @@ class Admission:
 
     turn: Round
     admitted: list[AnalysisJobDigest] = field(default_factory=list)
+    refused: list[tuple[AnalysisJobDigest, str, Refused]] = field(default_factory=list)
+    """Each job that was asked about in vain, its tenant and why; who was passed over with it isn't in it."""
 
     def refusals(self) -> Iterator[tuple[AnalysisJobDigest, Refused]]:
         """Each job that goes on waiting, with its reason."""
@@ -90,7 +92,9 @@ def _admit(turn: Round, allowed: dict[str, int]) -> Admission:
                 break
             admission.admitted.append(job)
             turn.admit(tenant)
-        elif refusal.reach is Reach.TENANT:
+            continue
+        admission.refused.append((job, tenant, refusal))
+        if refusal.reach is Reach.TENANT:
             standing.passed.add(tenant)
         elif refusal.reach is Reach.QUEUE:
             break

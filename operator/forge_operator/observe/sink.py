@@ -67,7 +67,8 @@ class Sink:
         if isinstance(change.after, NamespaceDigest):
             _warn(change.before, change.after)
         self._listener(change)
-        self._changed()
+        if change.kind is not Kind.PULL:  # nothing is decided by it
+            self._changed()
 
     def _changed(self) -> None:
         if self._unheeded is None:

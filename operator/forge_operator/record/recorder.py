@@ -6,19 +6,24 @@ Only the holder of the Lease writes; a standby keeps the same backlog, so it has
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from forge_core import logs
 from forge_core.history.database import HistoryUnavailable
+from forge_core.history.notes import Note
 from forge_core.history.records import JobRecord, Records
 from forge_operator.digests import AnalysisJobDigest, Kind
 from forge_operator.metrics import Metrics
 from forge_operator.picture import Change, Picture
+from forge_operator.record.flight import Flight
 from forge_operator.record.rows import record_of
 
 BATCH: Final = 500
+NOTES: Final = 2_000
+NOTES_SECONDS: Final = 1.0
 GATHER_SECONDS: Final = 0.1
 """After a first change, how long others are waited for: one transaction for many costs little more than for one."""
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
@@ -29,11 +34,19 @@ _log = logs.get_logger(__name__)
 class Recorder:
     """`available` says whether PostgreSQL answered last."""
 
-    def __init__(self, records: Records, picture: Picture, metrics: Metrics, leads: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        records: Records,
+        picture: Picture,
+        metrics: Metrics,
+        leads: Callable[[], bool],
+        flight: Flight,
+    ) -> None:
         self._records = records
         self._picture = picture
         self._metrics = metrics
         self._leads = leads
+        self._flight = flight
         self._pending: dict[str, AnalysisJobDigest] = {}
         self._gone: dict[str, float] = {}
         self._since: dict[str, float] = {}
@@ -43,7 +56,8 @@ class Recorder:
     # --- what is to be recorded ---
 
     def heard(self, change: Change) -> None:
-        """Remember a change of an AnalysisJob; other kinds are passed over."""
+        """Remember a change of an AnalysisJob; of other kinds only what belongs to its timeline."""
+        self._flight.heard(change)
         if change.kind is not Kind.ANALYSIS_JOB:
             return
         if isinstance(change.after, AnalysisJobDigest):
@@ -107,38 +121,55 @@ class Recorder:
                 failures += 1
 
     async def _due(self) -> None:
-        if not self.backlog:
+        while not self.backlog:
             self._wake.clear()
-            await self._wake.wait()
+            # Notes alone are in no hurry: they ride with the next statuses, or go after a while.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(NOTES_SECONDS):
+                    await self._wake.wait()
+            if self._flight.waiting:
+                break
         await asyncio.sleep(GATHER_SECONDS if self._leads() and not self._picture.missing else 1.0)
 
     async def flush(self) -> None:
         """Write all that waits, in batches. Raises HistoryUnavailable; what wasn't written waits on."""
-        while self.backlog and self._leads() and not self._picture.missing:
-            batch = dict(list(self._pending.items())[:BATCH])
-            await self._write([row for job in batch.values() if (row := record_of(self._picture, job))])
+        while (self.backlog or self._flight.waiting) and self._leads() and not self._picture.missing:
+            batch, notes = dict(list(self._pending.items())[:BATCH]), self._flight.take(NOTES)
+            await self._write([row for job in batch.values() if (row := record_of(self._picture, job))], notes)
+            self._flight.written(notes)
             for uid, job in batch.items():
                 if self._pending.get(uid) is job:
                     del self._pending[uid]
                     self._since.pop(uid, None)
             await self._bury([uid for uid in self._gone if uid not in self._pending][:BATCH])
 
-    async def _write(self, records: list[JobRecord]) -> None:
+    async def _write(self, records: list[JobRecord], notes: list[Note]) -> None:
         """One transaction; a batch that the database refuses is halved until the row it can't hold stands alone."""
-        if not records:
+        if not records and not notes:
             return
         try:
-            self._metrics.ended(await self._records.write(records))
+            self._metrics.ended(await self._records.write(records, notes))
             self._picture.recorded(str(record.uid) for record in records if record.phase.terminal)
         except HistoryUnavailable:
             raise
         except Exception as error:
+            if records and notes:
+                await self._write(records, [])
+                await self._write([], notes)
+                return
+            if len(notes) > 1:
+                await self._write([], notes[: len(notes) // 2])
+                await self._write([], notes[len(notes) // 2 :])
+                return
+            if notes:
+                _log.error("a note can't be stored", what=notes[0].what, error=str(error)[:500])
+                return
             if len(records) == 1:
                 _log.error("a job can't be recorded", uid=str(records[0].uid), error=str(error)[:500])
                 return
             half = len(records) // 2
-            await self._write(records[:half])
-            await self._write(records[half:])
+            await self._write(records[:half], [])
+            await self._write(records[half:], [])
 
     async def _bury(self, uids: list[str]) -> None:
         if not uids:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from forge_api.routes.explaining import prefers_text
+from forge_api.accepting import prefers_text
 from forge_api.settings import Settings
 from forge_core.cluster import Raw, analysis_jobs
 from forge_core.names import EXPLAIN_PATH

@@ -32,6 +32,7 @@ ROUTES = [
     ("GET", f"/analyses/{JOB}/logs"),
     ("GET", f"/analyses/{JOB}/logs?follow=true"),
     ("GET", f"/analyses/{JOB}/progress"),
+    ("GET", f"/analyses/{JOB}/timeline"),
     ("POST", "/repositories"),
     ("GET", "/repositories"),
 ]

@@ -21,6 +21,7 @@ from forge_operator.digests import Kind
 from forge_operator.metrics import Metrics
 from forge_operator.observe.sink import Sink
 from forge_operator.picture import Picture
+from forge_operator.record.flight import Flight
 from forge_operator.record.recorder import Recorder
 from tests.builders.operator import NOW as BUILT
 from tests.builders.operator import ago, make_job, make_namespace, make_queue, with_status
@@ -167,7 +168,8 @@ class Desk:
         self.metrics = Metrics(list)
         self.picture = Picture(BUILT)
         self.records = Records(history)
-        self.recorder = Recorder(self.records, self.picture, self.metrics, lambda: True)
+        flight = Flight(self.picture, lambda: True)
+        self.recorder = Recorder(self.records, self.picture, self.metrics, lambda: True, flight)
         self.sink = Sink(self.picture, self.metrics, self.recorder.heard)
         for kind, raw in ((Kind.NAMESPACE, make_namespace()), (Kind.JOB_QUEUE, make_queue(sla={"limit": "5m"}))):
             self.sink.seen(kind, "ADDED", raw, "list")

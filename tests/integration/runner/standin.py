@@ -26,6 +26,8 @@ class Ledger:
     away: bool = False
     """Answer 503 to everything."""
     fenced: bool = False
+    older: bool = False
+    """As an API of the release before: it takes no stages."""
     refuse_claims: int = 0
     refuse_artifacts: int = 0
     """This status for each artefact, when not 0."""
@@ -100,6 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
         return self._answer(204)
 
     def _outcome(self, attempt: int, outcome: Outcome) -> None:
+        if outcome.stages and self.ledger.older:
+            return self._answer(422, {"detail": "body.stages: Extra inputs are not permitted"})
         for reference in outcome.artifacts:
             body = self.ledger.artifacts.get((attempt, reference.name), b"")
             if (len(body), hashlib.sha256(body).hexdigest()) != (reference.size, reference.sha256):

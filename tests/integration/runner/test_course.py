@@ -3,6 +3,7 @@
 import fcntl
 import shutil
 import sys
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,6 +46,28 @@ def test_a_success_is_stored_before_the_runner_exits_with_zero(pod: PodMaker, le
     assert "queue analysis" in log
     assert "printed by a library" in log
     assert runner.words.message == "The result is stored."
+
+
+def test_the_outcome_tells_what_the_attempt_went_through_and_when(pod: PodMaker, ledger: Ledger) -> None:
+    began = datetime.now(UTC)
+    assert pod().end() == Exit.SUCCEEDED
+    stages = ledger.outcomes[1].stages
+    assert (stages[0].stage, stages[-1].stage) == ("starting", "saving")
+    assert len({told.stage for told in stages}) == len(stages)
+    moments = [began, *(told.at for told in stages), datetime.now(UTC)]
+    assert moments == sorted(moments)
+
+
+def test_a_failure_tells_the_stages_up_to_it(pod: PodMaker, ledger: Ledger) -> None:
+    assert pod(kind="fail_for_good").end() == Exit.PERMANENT
+    assert [told.stage for told in ledger.outcomes[1].stages] == ["starting", "cloning"]
+
+
+def test_an_api_that_takes_no_stages_is_told_the_outcome_without_them(pod: PodMaker, ledger: Ledger) -> None:
+    ledger.older = True
+    runner = pod()
+    assert runner.end() == Exit.SUCCEEDED, runner.output
+    assert (ledger.outcomes[1].status, ledger.outcomes[1].stages) == ("succeeded", ())
 
 
 def test_the_first_line_tells_that_the_runner_started(pod: PodMaker) -> None:

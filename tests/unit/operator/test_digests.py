@@ -1,6 +1,7 @@
 """Digests of raw objects, hostile and odd ones too."""
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,11 +18,13 @@ from forge_operator.digests import (
     NamespaceDigest,
     NodeDigest,
     PodDigest,
+    PullDigest,
     QueueDigest,
 )
 from forge_operator.reasons import Reason
 from tests.builders.operator import (
     NOW,
+    ago,
     ended,
     make_child,
     make_event,
@@ -29,6 +32,7 @@ from tests.builders.operator import (
     make_namespace,
     make_node,
     make_pod,
+    make_pull,
     make_queue,
     with_status,
 )
@@ -48,6 +52,7 @@ WHOLE: dict[Kind, dict[str, Any]] = {
     Kind.POD: make_pod(CHILD, state=ended(10, message="no such ref")),
     Kind.NODE: make_node(),
     Kind.EVENT: make_event(CHILD, "exceeded quota"),
+    Kind.PULL: make_pull(make_pod(CHILD)),
 }
 
 
@@ -221,3 +226,48 @@ def test_a_node_whose_kubelet_is_silent_is_not_ready() -> None:
     digest = read(Kind.NODE, make_node(ready=False))
     assert isinstance(digest, NodeDigest)
     assert not digest.ready
+
+
+@pytest.mark.parametrize(
+    ("took", "seconds"),
+    [("2.345s", 2.345), ("1m2.5s", 62.5), ("345ms", 0.345), ("1h0m1s", 3601.0), ("870.5µs", 0.001), ("soon", None)],
+)
+def test_how_long_an_image_was_pulled_is_read_from_the_kubelets_words(took: str, seconds: float | None) -> None:
+    digest = read(Kind.PULL, make_pull(make_pod(CHILD), took))
+    assert isinstance(digest, PullDigest)
+    assert (digest.seconds, digest.present) == (seconds, False)
+
+
+def test_an_image_that_was_there_was_not_pulled() -> None:
+    digest = read(Kind.PULL, make_pull(make_pod(CHILD), ""))
+    assert isinstance(digest, PullDigest)
+    assert (digest.seconds, digest.present) == (None, True)
+
+
+def test_who_set_cancel_is_told_by_the_owner_of_that_field_alone() -> None:
+    raw = make_job(cancel=True)
+    raw["metadata"]["managedFields"] = [
+        {"manager": "kubectl-create", "time": ago(60), "fieldsV1": {"f:spec": {"f:queue": {}}}},
+        {"manager": "kubectl-patch", "time": ago(5), "fieldsV1": {"f:spec": {"f:cancel": {}}}},
+        {"manager": "kopf", "fieldsV1": {"f:status": {"f:cancel": {}}}},
+    ]
+    digest = read(Kind.ANALYSIS_JOB, raw)
+    assert isinstance(digest, AnalysisJobDigest)
+    assert digest.cancel_wish is not None
+    assert (digest.cancel_wish.manager, digest.cancel_wish.at) == ("kubectl-patch", NOW - timedelta(seconds=5))
+
+
+@pytest.mark.parametrize("fields", [None, [], [None], [{"manager": 3, "fieldsV1": {"f:spec": {"f:cancel": {}}}}], "x"])
+def test_managed_fields_that_tell_nothing_leave_the_asker_unknown(fields: object) -> None:
+    raw = make_job(cancel=True)
+    raw["metadata"]["managedFields"] = fields
+    digest = read(Kind.ANALYSIS_JOB, raw)
+    assert isinstance(digest, AnalysisJobDigest)
+    assert digest.cancel_wish is not None
+    assert digest.cancel_wish.manager == ""
+
+
+def test_a_job_that_is_not_to_be_cancelled_has_no_asker() -> None:
+    digest = read(Kind.ANALYSIS_JOB, make_job())
+    assert isinstance(digest, AnalysisJobDigest)
+    assert digest.cancel_wish is None

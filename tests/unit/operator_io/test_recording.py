@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from forge_core.history.database import HistoryUnavailable
+from forge_core.history.notes import Note, What
 from forge_core.history.records import End, JobRecord, Records
 from forge_core.resource import Phase, RetentionRule
 from forge_operator.digests import AnalysisJobDigest, Kind
@@ -18,6 +19,7 @@ from forge_operator.ended import Rule
 from forge_operator.metrics import Metrics
 from forge_operator.observe.sink import Sink
 from forge_operator.picture import Picture
+from forge_operator.record.flight import Flight
 from forge_operator.record.recorder import Recorder
 from forge_operator.record.rows import record_of
 from forge_operator.record.summaries import Summaries, small
@@ -34,14 +36,16 @@ class MemoryRecords:
     away: bool = False
     refuses: UUID | None = None
     written: list[list[JobRecord]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     gone: list[UUID] = field(default_factory=list)
     stored: dict[UUID, dict[str, Any]] = field(default_factory=dict)
 
-    async def write(self, records: Sequence[JobRecord]) -> list[End]:
+    async def write(self, records: Sequence[JobRecord], notes: Sequence[Note] = ()) -> list[End]:
         self._answer()
-        if self.refuses in {record.uid for record in records}:
+        if self.refuses in {each.uid for each in records} | {each.job_uid for each in notes}:
             raise ValueError("a row that no column can hold")
         self.written.append(list(records))
+        self.notes += notes
         return [
             End(r.uid, r.uid, r.tenant, r.queue, r.phase, "", r.message, r.started_at, r.completed_at)
             for r in records
@@ -80,7 +84,9 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(list)
-        self.recorder = Recorder(cast("Records", self.history), self.picture, self.metrics, lambda: self.leading)
+        self.flight = Flight(self.picture, lambda: self.leading, most=20)
+        records = cast("Records", self.history)
+        self.recorder = Recorder(records, self.picture, self.metrics, lambda: self.leading, self.flight)
         self.sink = Sink(self.picture, self.metrics, self.recorder.heard)
 
     def listed(self) -> "Desk":
@@ -185,6 +191,66 @@ async def test_only_what_the_database_holds_may_be_retired() -> None:
     await desk.recorder.flush()
     [(_, uid)] = desk.picture.ended.over("analysis", Rule.COMPLETED, rule, NOW)
     assert desk.picture.analysis_jobs[uid].name == "good"
+
+
+async def test_notes_of_the_timeline_ride_in_the_transaction_of_the_statuses() -> None:
+    desk, raw = Desk().listed(), job()
+    desk.see(with_status(raw, 20, phase="Running"))
+    desk.see(with_status(raw, 21, phase="Cancelling"))
+    await desk.recorder.flush()
+    assert len(desk.history.written) == 1
+    assert [note.what for note in desk.history.notes] == [What.CANCELLING]
+    await desk.recorder.flush()
+    assert (len(desk.history.written), len(desk.history.notes)) == (1, 1)
+
+
+async def test_notes_alone_are_written_without_waiting_for_a_status() -> None:
+    desk, raw = Desk().listed(), job()
+    desk.see(raw)
+    await desk.recorder.flush()
+    keeping = asyncio.create_task(desk.recorder.keep())
+    try:
+        child = make_child(raw)
+        desk.sink.seen(Kind.JOB, "ADDED", child, "watch")
+        desk.sink.seen(Kind.POD, "ADDED", make_pod(child), "watch")
+        await eventually(lambda: _is(lambda: bool(desk.history.notes)), what="the notes are written")
+        assert desk.history.records == [desk.history.records[0]]
+        assert desk.flight.waiting == 0
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def test_while_postgresql_is_away_notes_wait_in_bounded_memory_and_hold_up_no_phase() -> None:
+    desk = Desk().listed()
+    desk.history.away = True
+    jobs = [job(f"job-{number}") for number in range(30)]
+    for raw in jobs:
+        desk.see(with_status(raw, 20, phase="Running"))
+        desk.see(with_status(raw, 21, phase="Cancelling"))
+    with pytest.raises(HistoryUnavailable):
+        await desk.recorder.flush()
+    desk.history.away = False
+    await desk.recorder.flush()
+    assert {record.phase for record in desk.history.records} == {Phase.CANCELLING}
+    assert len(desk.history.records) == 30
+    dropped = [note for note in desk.history.notes if note.what is What.DROPPED]
+    assert [note.job_uid for note in dropped] == [UUID(raw["metadata"]["uid"]) for raw in jobs[:10]]
+    assert len(desk.history.notes) == 30
+    assert desk.flight.waiting == 0
+
+
+async def test_a_note_that_the_database_refuses_keeps_neither_statuses_nor_other_notes_waiting() -> None:
+    desk, bad = Desk().listed(), job("bad")
+    for raw in (job("a"), bad, job("b")):
+        desk.see(with_status(raw, 20, phase="Running"))
+        desk.see(with_status(raw, 21, phase="Cancelling"))
+    desk.history.refuses = UUID(bad["metadata"]["uid"])
+    await desk.recorder.flush()
+    assert {record.name for record in desk.history.records} == {"a", "b"}
+    assert len(desk.history.notes) == 2
+    assert (desk.recorder.backlog, desk.flight.waiting) == (0, 0)
 
 
 async def test_an_end_is_counted_with_its_duration() -> None:
