@@ -37,10 +37,11 @@ class Exposed:
 
 
 @asynccontextmanager
-async def operator_parts() -> AsyncIterator[Parts]:
+async def operator_parts(**changes: Any) -> AsyncIterator[Parts]:
     """All of the operator, as the program puts it together; nothing of it runs and nothing answers."""
     settings = Settings(
-        database_url="postgresql://nobody@127.0.0.1:9/none", redis_url="redis://127.0.0.1:9", api_url="http://127.0.0.1:9"
+        database_url="postgresql://nobody@127.0.0.1:9/none", redis_url="redis://127.0.0.1:9", api_url="http://127.0.0.1:9",
+        **changes,
     )  # fmt: skip
     async with (
         scripted() as (cluster, _),

@@ -28,7 +28,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A server that scrapes and evaluates every second."""
+    """A server that scrapes and evaluates every second or two."""
 
     url: str
 
@@ -54,6 +54,19 @@ class Prometheus:
         assert len(found) <= 1, f"{expression} has {len(found)} samples"
         return found[0] if found else None
 
+    def becomes(self, value: float, expression: str, seconds: float = 30) -> None:
+        """Wait for it: a scrape may have been missed on a busy machine. Raises AssertionError with what it is."""
+        seen: list[float | None] = [None]
+
+        def reached() -> bool:
+            seen[0] = self.value(expression)
+            return seen[0] == value
+
+        try:
+            wait_until(reached, seconds)
+        except AssertionError:
+            raise AssertionError(f"{expression} is {seen[0]}, not {value}") from None
+
     def alerts(self) -> dict[str, str]:
         """pending or firing, by alert."""
         return {alert["labels"]["alertname"]: alert["state"] for alert in self.ask("alerts")["alerts"]}
@@ -73,7 +86,7 @@ def prometheus_server(folder: Path, targets: Sequence[Target], rules: str) -> It
     assert program, "no Prometheus: `make packages` installs it (Debian's prometheus)"
     static = [{"targets": [target.address], "labels": target.labels} for target in targets]
     config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"},
         "rule_files": ["rules.yaml"],
         "scrape_configs": [{"job_name": "forge-jobs", "static_configs": static}],
     }

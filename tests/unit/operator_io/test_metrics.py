@@ -301,6 +301,16 @@ def test_a_process_is_measured_too() -> None:
     assert "process_resident_memory_bytes" in Metrics(list).text().decode()
 
 
+async def test_a_redis_whose_users_somebody_else_keeps_is_only_asked_whether_it_is_there(parts: Parts) -> None:
+    see(parts)
+    assert list(parts.users._tenants()) == [("tenant-a", "tenant-a")]
+    async with operator_parts(managed_redis=True) as managed:
+        see(managed)
+        assert list(managed.users._tenants()) == []
+        names = [(name, work.close()) for name, work in managed.lasting()]
+        assert "redis users" in dict(names), "else nobody would see that it is away"
+
+
 async def test_what_is_away_is_told(parts: Parts) -> None:
     samples = see(parts)
     assert {dict(labels)["dependency"]: value for (name, labels), value in samples.items()
