@@ -1,4 +1,4 @@
-"""A TCP connection that a test may cut and mend, between a client and a port of the loopback."""
+"""A TCP connection that a test may cut and mend, between a client of this machine and a server."""
 
 import socket
 import threading
@@ -16,6 +16,8 @@ class Wire:
 
     target: int
     port: int = 0
+    host: str = "127.0.0.1"
+    """Of the target."""
     _server: socket.socket | None = None
     _open: list[socket.socket] = field(default_factory=list)
 
@@ -38,7 +40,7 @@ class Wire:
         with suppress(OSError):
             while True:
                 client, _ = server.accept()
-                upstream = socket.create_connection(("127.0.0.1", self.target))
+                upstream = socket.create_connection((self.host, self.target))
                 self._open += [client, upstream]
                 for way, one, other in ((self.upwards, client, upstream), (self.downwards, upstream, client)):
                     threading.Thread(target=_pump, args=(way, one, other), daemon=True).start()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from forge_core.resource import Phase
 from tests.conftest import Kubectl
 from tests.e2e.forge import Forge, Jobs
-from tests.e2e.killed.host_operator import HostOperator, host_operator
-from tests.e2e.killed.proxy import Moment, Trap, Write
+from tests.e2e.host_operator import HostOperator, Ways, api_server, exposed, host_operator
+from tests.e2e.killed.proxy import KillingProxy, Moment, Trap, Write
+from tests.e2e.killed.wire import KillingWire, killing_wire
 from tests.e2e.release import LOCAL_VALUES, Release, second_release
 from tests.services.waiting import wait_until
 
@@ -73,11 +75,25 @@ def release(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield made
 
 
+@dataclass(frozen=True)
+class Scene:
+    """An operator, and the proxies that kill it."""
+
+    operator: HostOperator
+    api: KillingProxy
+    database: KillingWire
+
+
 @pytest.fixture(scope="module")
-def operator(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostOperator]:
+def scene(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """One for all cases: what is killed is a process, not the proxies."""
-    with host_operator(release, tmp_path_factory.mktemp("operator")) as started:
-        yield started
+    postgres = exposed(release, "forge-postgres", 5432)
+    with (
+        KillingProxy(*api_server(release.kubectl)).running() as api,
+        killing_wire(postgres.host, postgres.port) as database,
+        host_operator(release, tmp_path_factory.mktemp("operator"), Ways(api.port, database.port)) as operator,
+    ):
+        yield Scene(operator, api, database)
 
 
 @pytest.fixture
@@ -88,13 +104,14 @@ def jobs(release: Release) -> Iterator[Jobs]:
     made.clear()
 
 
-def kill_at_each(operator: HostOperator, writes: dict[str, Callable[[Write], bool]], moment: Moment) -> None:
+def kill_at_each(scene: Scene, writes: dict[str, Callable[[Write], bool]], moment: Moment) -> None:
     """Let the operator be killed at each of the writes in turn, and start it once more."""
+    operator = scene.operator
     for what, matches in writes.items():
         operator.stop()
         operator.start()
         trap = Trap(matches, moment, operator.pid)
-        operator.api.trap = operator.database.trap = trap
+        scene.api.trap = scene.database.trap = trap
         assert trap.sprung.wait(60), f"the operator never came to {what}"
         assert operator.reap() == -9
     operator.start()
@@ -102,18 +119,18 @@ def kill_at_each(operator: HostOperator, writes: dict[str, Callable[[Write], boo
 
 @pytest.mark.parametrize("moment", list(Moment))
 def test_a_job_completes_once_whatever_the_operator_was_writing(
-    operator: HostOperator, jobs: Jobs, small_repository: str, moment: Moment
+    scene: Scene, jobs: Jobs, small_repository: str, moment: Moment
 ) -> None:
     forge, queue = jobs.forge, jobs.sized_queue("200m", "512Mi", paused=True)
     name = jobs.submit(small_repository, queue)
     try:
-        kill_at_each(operator, WAITING, moment)
+        kill_at_each(scene, WAITING, moment)
         forge.kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec": {"paused": false}}')
-        kill_at_each(operator, COMPLETING, moment)
+        kill_at_each(scene, COMPLETING, moment)
         job = forge.wait_for(name, Phase.COMPLETED)
         wait_until(lambda: forge.sql(f"select phase from jobs where name = '{name}'") == [["Completed"]])
     finally:
-        operator.stop()
+        scene.operator.stop()
     uid = job["metadata"]["uid"]
     assert len(forge.batch_jobs(name)) == 1
     assert len(forge.pods(name)) == 1
@@ -123,21 +140,21 @@ def test_a_job_completes_once_whatever_the_operator_was_writing(
 
 @pytest.mark.parametrize("moment", list(Moment))
 def test_a_job_is_cancelled_once_whatever_the_operator_was_writing(
-    operator: HostOperator, jobs: Jobs, long_repository: str, moment: Moment
+    scene: Scene, jobs: Jobs, long_repository: str, moment: Moment
 ) -> None:
     forge = jobs.forge
     name = jobs.submit(long_repository, jobs.sized_queue("100m", "512Mi"))
     try:
-        operator.start()
+        scene.operator.start()
         forge.running_pod(name)
-        operator.stop()
+        scene.operator.stop()
         forge.kubectl.run(
             "-n", forge.tenant_namespace, "patch", "aj", name, "--type=merge", "-p", '{"spec":{"cancel":true}}'
         )
-        kill_at_each(operator, CANCELLING, moment)
+        kill_at_each(scene, CANCELLING, moment)
         forge.wait_for(name, Phase.CANCELLED)
         wait_until(lambda: not forge.batch_jobs(name) and not forge.pods(name), what="nothing of it is left")
         wait_until(lambda: forge.sql(f"select phase from jobs where name = '{name}'") == [["Cancelled"]])
     finally:
-        operator.stop()
+        scene.operator.stop()
     assert forge.sql(f"select count(*) from jobs where name = '{name}'") == [["1"]]

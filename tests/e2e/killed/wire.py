@@ -44,7 +44,7 @@ class KillingWire(Wire):
 
 
 @contextmanager
-def killing_wire(target: int) -> Iterator[KillingWire]:
-    """To a port of the loopback."""
-    with whole(KillingWire(target)) as made:
+def killing_wire(host: str, port: int) -> Iterator[KillingWire]:
+    """To a server."""
+    with whole(KillingWire(port, host=host)) as made:
         yield made

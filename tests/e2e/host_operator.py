@@ -1,4 +1,4 @@
-"""The operator of an installation as a process of this machine, with a killing proxy before each thing it writes to.
+"""The operator of an installation as a process of this machine, behind whatever proxies a test puts before it.
 
 It runs the same program with the same environment and the same rights (a token of its ServiceAccount) as in the
 cluster, where its Deployment has no replicas.
@@ -10,31 +10,27 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
-from tests.conftest import LOCAL, Kubectl
-from tests.e2e.killed.proxy import KillingProxy
-from tests.e2e.killed.wire import KillingWire, killing_wire
+from tests.conftest import Kubectl
 from tests.e2e.release import Release
-from tests.services.ports import free_port, listening
-from tests.services.waiting import wait_until
+from tests.services.ports import free_port
 
 DEPLOYMENT: Final = "deployment/forge-operator"
-INTERNAL_API: Final = "test-api-internal"
+CONTROL_PLANE: Final = "node-role.kubernetes.io/control-plane"
 
 
 class HostOperator:
     """Starts, kills and starts again."""
 
-    def __init__(self, environment: dict[str, str], api: KillingProxy, database: KillingWire, log: Path) -> None:
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
         self._environment = environment
-        self.api = api
-        self.database = database
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -65,22 +61,48 @@ class HostOperator:
             self.reap()
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where something listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Ways:
+    """By which ports of the loopback the operator reaches the API server and, if not straight, PostgreSQL."""
+
+    api: int
+    database: int | None = None
+
+
 @contextmanager
-def host_operator(release: Release, folder: Path) -> Iterator[HostOperator]:
+def host_operator(release: Release, folder: Path, ways: Ways) -> Iterator[HostOperator]:
     """Not yet started."""
     environment = _environment(release)
-    with ExitStack() as stack:
-        proxy = stack.enter_context(_api_proxy(release.kubectl))
-        wire = stack.enter_context(killing_wire(stack.enter_context(_forward(release, "forge-postgres", 5432))))
-        redis = stack.enter_context(_forward(release, "forge-redis", 6379))
-        environment["KUBECONFIG"] = str(_kubeconfig(release, folder, proxy.port))
-        environment["FORGE_DATABASE_URL"] = _at(environment["FORGE_DATABASE_URL"], wire.port)
-        environment["FORGE_REDIS_URL"] = _at(environment["FORGE_REDIS_URL"], redis)
-        environment["FORGE_API_URL"] = _api_for_both(release)
-        environment["FORGE_PORT"] = str(free_port())
-        operator = HostOperator(environment, proxy, wire, folder / "operator.log")
-        stack.callback(operator.stop)
+    database = Place("127.0.0.1", ways.database) if ways.database else exposed(release, "forge-postgres", 5432)
+    environment["KUBECONFIG"] = str(_kubeconfig(release, folder, ways.api))
+    environment["FORGE_DATABASE_URL"] = _at(environment["FORGE_DATABASE_URL"], database)
+    environment["FORGE_REDIS_URL"] = _at(environment["FORGE_REDIS_URL"], exposed(release, "forge-redis", 6379))
+    environment["FORGE_API_URL"] = f"http://{exposed(release, 'forge-api-internal', 8081)}"
+    environment["FORGE_PORT"] = str(free_port())
+    operator = HostOperator(environment, folder / "operator.log")
+    try:
         yield operator
+    finally:
+        operator.stop()
+
+
+def api_server(kubectl: Kubectl) -> tuple[str, ssl.SSLContext]:
+    """The cluster's API server: its URL, and whom to trust for it."""
+    cluster = yaml.safe_load(kubectl.kubeconfig.read_text())["clusters"][0]["cluster"]
+    trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return cluster["server"], trust
 
 
 def _environment(release: Release) -> dict[str, str]:
@@ -108,46 +130,24 @@ def _expanded(value: str, variables: dict[str, str]) -> str:
     return value
 
 
-def _at(url: str, port: int) -> str:
-    """The same URL at a port of the loopback."""
+def _at(url: str, place: Place) -> str:
+    """The same URL at another place."""
     parts = urlsplit(url)
     user = parts.netloc.rpartition("@")[0]
-    return urlunsplit(parts._replace(netloc=f"{user + '@' if user else ''}127.0.0.1:{port}"))
+    return urlunsplit(parts._replace(netloc=f"{user + '@' if user else ''}{place}"))
 
 
-@contextmanager
-def _forward(release: Release, service: str, port: int) -> Iterator[int]:
-    local, program = free_port(), LOCAL / "bin" / "kubectl"
-    command = [str(program) if program.exists() else "kubectl", f"--kubeconfig={release.kubectl.kubeconfig}"]
-    command += ["-n", release.namespace, "port-forward", f"service/{service}", f"{local}:{port}"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_until(lambda: listening(local), what=f"{service} is forwarded")
-            yield local
-        finally:
-            process.terminate()
-
-
-def _api_for_both(release: Release) -> str:
-    """The API's internal port under an address that this machine and the pods can reach: a port of the nodes."""
-    kubectl, namespace = release.kubectl, release.namespace
-    selector = kubectl.get("-n", namespace, "service", "forge-api-internal")["spec"]["selector"]
-    spec = {"type": "NodePort", "selector": selector, "ports": [{"port": 8081, "targetPort": 8081}]}
-    metadata = {"name": INTERNAL_API, "namespace": namespace}
+def exposed(release: Release, service: str, port: int) -> Place:
+    """A Service of the release at an address that this machine and the pods can reach: a port of the nodes."""
+    kubectl, namespace, name = release.kubectl, release.namespace, f"test-{service}"
+    selector = kubectl.get("-n", namespace, "service", service)["spec"]["selector"]
+    spec = {"type": "NodePort", "selector": selector, "ports": [{"port": port, "targetPort": port}]}
+    metadata = {"name": name, "namespace": namespace}
     kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-    node = kubectl.get("nodes")["items"][0]
+    node = next(each for each in kubectl.get("nodes")["items"] if CONTROL_PLANE in each["metadata"]["labels"])
     address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
-    service = kubectl.get("-n", namespace, "service", INTERNAL_API)
-    return f"http://{address}:{service['spec']['ports'][0]['nodePort']}"
-
-
-@contextmanager
-def _api_proxy(kubectl: Kubectl) -> Iterator[KillingProxy]:
-    cluster = yaml.safe_load(kubectl.kubeconfig.read_text())["clusters"][0]["cluster"]
-    trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    with KillingProxy(cluster["server"], trust).running() as proxy:
-        yield proxy
+    made = kubectl.get("-n", namespace, "service", name)
+    return Place(address, made["spec"]["ports"][0]["nodePort"])
 
 
 def _kubeconfig(release: Release, folder: Path, port: int) -> Path:
