@@ -10,6 +10,7 @@ DOCKERFILES=(   # NAME DOCKERFILE CONTEXT
   "forge-api api/Dockerfile ."
   "forge-runner-analysis job-images/analysis/Dockerfile ."
   "git-server local-cluster/git-server/Dockerfile local-cluster/git-server"
+  "forge-runner-rehearsal tests/runner_image/Dockerfile ."   # for tests, never a chart's value
 )
 has() { # has NAME TAG: is it in the registry?
   curl -sf --noproxy '*' -o /dev/null -I -H 'Accept: application/vnd.docker.distribution.manifest.v2+json,application/vnd.oci.image.index.v1+json,application/vnd.oci.image.manifest.v1+json' \
@@ -57,3 +58,4 @@ images:
 EOF
 mv "$LOCAL/images.yaml.new" "$LOCAL/images.yaml"
 cp "$BUILT/git-server" "$LOCAL/git-server-image"
+cp "$BUILT/forge-runner-rehearsal" "$LOCAL/rehearsal-image"
