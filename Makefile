@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-e2e run-faults run-killed kwok \
-  bench-latency bench-analysis bench-throughput bench-scale format-check lint types types-local-cluster imports chart scripts
+  bench-latency bench-analysis bench-throughput bench-scale bench-faults format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
@@ -83,6 +83,9 @@ bench-throughput: install python kwok ## N AnalysisJobs against N bare Jobs on s
 
 bench-scale: install python kwok ## N AnalysisJobs running at once, a restart and an urgent job at the peak: make bench-scale N=10000
 	@N=$(if $(filter file,$(origin N)),10000,$(N)) $(BIN)/python -m bench.scale
+
+bench-faults: install python ## the promises under faults on the real cluster: make bench-faults [SEED=n] [QUICK=20] [SLOW=3]
+	@SEED=$(SEED) QUICK=$(or $(QUICK),20) SLOW=$(or $(SLOW),3) $(BIN)/python -m bench.faults
 
 python:
 	@local-cluster/python.sh project

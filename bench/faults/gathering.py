@@ -117,7 +117,7 @@ async def _asked(forge: Forge, statement: str) -> list[dict[str, Any]]:
 
 async def _read(redis: Redis, tenant: str) -> frozenset[str]:
     entries: list[Any] = await redis.xrange(events_stream(tenant)) or []
-    return frozenset(json.loads(fields[b"event"])["id"] for _, fields in entries)
+    return frozenset(fields[b"id"].decode() for _, fields in entries)
 
 
 def _time(text: str | None) -> datetime | None:
