@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 
 from bench.faults.checking import TERMINAL, violations
 from bench.faults.evidence import Evidence
@@ -60,8 +62,10 @@ async def scene(release: Release, folder: Path, seed: int) -> AsyncIterator[Scen
     """An operator behind the weather, and a connection to its Redis as the one who may do everything."""
     proxy = WeatherProxy(*api_server(release.kubectl), random.Random(seed))
     place = exposed(release, "forge-redis", 6379)
-    secret = release.secrets()[f"{release.namespace}/forge-redis"]
-    redis = Redis(host=place.host, port=place.port, username="operator", password=_decoded(secret["operator-password"]))
+    secret = release.secrets()[f"{release.namespace}/forge-redis-users"]
+    password = _decoded(secret["operator-password"])
+    patient = Retry(ConstantBackoff(1.0), 60)  # it is restarted in the run
+    redis = Redis(host=place.host, port=place.port, username="operator", password=password, retry=patient)
     async with proxy.serving(), redis:
         with host_operator(release, folder, Ways(proxy.port)) as operator:
             await asyncio.to_thread(operator.start)
