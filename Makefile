@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-e2e run-faults run-killed kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-e2e run-faults run-killed run-promises kwok \
   bench-latency bench-analysis bench-throughput bench-scale bench-faults format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -41,7 +41,7 @@ demo: install python ## analyse a real repository and watch it: make demo [REPO=
 
 test: packages check ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit install kwok
-	@$(MAKE) --no-print-directory -j4 --output-sync=target run-operator run-killed run-e2e run-integration run-faults
+	@$(MAKE) --no-print-directory -j4 --output-sync=target run-operator run-killed run-e2e run-integration run-faults run-promises
 
 check: python ## format, lint, types, imports, chart: under a minute
 	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
@@ -60,13 +60,16 @@ run-operator:   # they wait for most of their time
 	@$(PYTEST) --durations=5 tests/integration/operator
 
 run-e2e:
-	@$(PYTEST) --durations=5 -m "not faults and not killed" tests/e2e
+	@$(PYTEST) --durations=5 -m "not faults and not killed and not promises" tests/e2e
 
 run-killed:   # on an installation of their own
 	@$(PYTEST) --durations=5 -m killed tests/e2e
 
 run-faults: run-e2e run-operator run-killed   # after them: these take away what the others stand on
 	@$(PYTEST) --durations=5 -m faults tests/e2e
+
+run-promises: run-faults run-integration   # alone: the API server stands still in it
+	@$(PYTEST) -m promises tests/e2e
 
 format: python ## format the sources, and mend what ruff can mend safely
 	$(BIN)/ruff format
