@@ -20,6 +20,8 @@ from forge_core.names import ANALYSIS_JOBS, GROUP, JOB_QUEUES, VERSION
 Raw = dict[str, Any]
 """One Kubernetes object, or a list of them, as the API server sent it."""
 
+STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
+"""Merges a list such as `status.conditions` by its key; only of Kubernetes' own kinds."""
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 REQUEST_SECONDS: Final = 30.0

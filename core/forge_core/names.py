@@ -37,6 +37,8 @@ ANALYSIS_ID_ANNOTATION: Final = f"{GROUP}/analysis-id"
 ATTEMPTS_ANNOTATION: Final = f"{GROUP}/attempts"
 """On a Job: the whole budget of attempts, first ones included (a whole number)."""
 RUNNER_CONTAINER: Final = "runner"
+STALLED_CONDITION: Final = f"{GROUP}/Stalled"
+"""On a runner pod: it gave no sign of life for too long, and the operator ends it."""
 
 # --- fixed object names ------------------------------------------------------------------------------------------
 FIELD_MANAGER: Final = "forge-jobs"

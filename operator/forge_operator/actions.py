@@ -116,11 +116,38 @@ class FailPod:
     version: int
     reason: str
     message: str
+    disrupted: bool
+    """Whether it carries the condition DisruptionTarget. If not it is given it: a lost node is not the job's fault."""
 
     @property
     def key(self) -> str:
         """One write a pod."""
         return f"fail/{self.uid}"
+
+
+@dataclass(frozen=True)
+class RestartPod:
+    """End a stalled pod, so that another follows: mark it, close its attempt (charged), delete it with its grace.
+
+    In this order: the mark is only written while the pod is as it was seen, and holds over our own end; once the
+    attempt is closed the pod can't store a result any more. What was done before is harmless to repeat.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    """The resourceVersion that it was decided from."""
+    job_uid: str
+    """Of the AnalysisJob."""
+    message: str
+    """Such as `no heartbeat for 60 s`."""
+    marked: bool
+
+    @property
+    def key(self) -> str:
+        """One a pod."""
+        return f"restart/{self.uid}"
 
 
 @dataclass(frozen=True)
@@ -201,6 +228,7 @@ Action = (
     | ExtendDeadline
     | FailPod
     | DeletePod
+    | RestartPod
     | RecordPodEnd
     | RetireAnalysisJob
     | NoteBreaches

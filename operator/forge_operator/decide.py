@@ -17,6 +17,7 @@ from forge_operator.placing import Owner
 from forge_operator.pod_ends import pod_ends
 from forge_operator.retiring import retiring
 from forge_operator.sla import breaches
+from forge_operator.stalls import stalled_pods
 
 LOOKS: Final = 1000
 STEPS: Final = 200
@@ -58,6 +59,7 @@ def decision(picture: Picture, now: datetime) -> Decision:
     busy = {action.uid for action in (*urgent, *starts) if isinstance(action, PatchStatus | CreateJob)}
     actions = [
         *lost_pods(picture, now),
+        *stalled_pods(picture),
         *pod_ends(picture, now),
         *urgent,
         *starts,

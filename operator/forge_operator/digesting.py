@@ -20,6 +20,7 @@ from forge_core.names import (
     MAX_RUNNING_ANNOTATION,
     QUEUE_LABEL,
     RUNNER_CONTAINER,
+    STALLED_CONDITION,
     TENANT_LABEL,
     WEIGHT_ANNOTATION,
     child_job_name,
@@ -228,8 +229,8 @@ def _pod(raw: object) -> PodDigest | None:
         return None
     runner = _named(raw, "status", "containerStatuses")
     ended = part(runner, "state", "terminated")
-    conditions = _conditions(raw)
-    disruption = next((c for c in conditions if c.type == "DisruptionTarget" and c.holds), None)
+    holding = {condition.type: condition for condition in _conditions(raw) if condition.holds}
+    disruption, stalled, placed = (holding.get(one) for one in ("DisruptionTarget", STALLED_CONDITION, "PodScheduled"))
     running_since = moment(runner, "state", "running", "startedAt")
     exit_code = ended.get("exitCode")
     return PodDigest(
@@ -240,9 +241,10 @@ def _pod(raw: object) -> PodDigest | None:
         reason=text(raw, "status", "reason"),
         message=text(raw, "status", "message"),
         disruption=(disruption.reason or "DisruptionTarget") if disruption else "",
+        stalled=(stalled.message[:200] or "no heartbeat") if stalled else "",
         trouble=_trouble(raw, runner),
         running_since=running_since,
-        scheduled_at=next((c.since for c in conditions if c.type == "PodScheduled" and c.holds), None),
+        scheduled_at=placed.since if placed else None,
         started_at=running_since or moment(ended, "startedAt"),
         ended_at=moment(ended, "finishedAt"),
         exit_code=exit_code if isinstance(exit_code, int) else None,

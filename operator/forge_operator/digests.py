@@ -184,6 +184,8 @@ class PodDigest(Digest):
     message: str
     disruption: str
     """Reason of the condition DisruptionTarget, "" when there is none."""
+    stalled: str
+    """Why it is ended as stalled, "" when it isn't."""
     trouble: Trouble | None
     running_since: datetime | None
     scheduled_at: datetime | None

@@ -160,14 +160,23 @@ def trouble_of(picture: Picture, child: JobDigest) -> tuple[Reason, str]:
     pods = picture.pods_of(child)
     for pod in pods:
         if pod.running_since is not None:
-            return Reason.ADMITTED, ""
+            return _replaced(picture, child, pod) if pod.stalled else (Reason.ADMITTED, "")
     for pod in pods:
         if pod.live and pod.trouble is not None and pod.deleted_at is None:
             return pod.trouble.reason, f"{_WORDS[pod.trouble.reason]}: {detail_of(picture, pod, pod.trouble)}"
     failed = [pod for pod in picture.all_pods_of(child) if pod.phase == "Failed"] if pods or child.failed else []
     if failed:
-        return Reason.RETRYING, f"Admitted; another pod follows; of the last one: {cause_of(failed[-1])}"
+        return _replaced(picture, child, failed[-1])
     return Reason.ADMITTED, ""
+
+
+def _replaced(picture: Picture, child: JobDigest, pod: PodDigest) -> tuple[Reason, str]:
+    if not pod.stalled:
+        return Reason.RETRYING, f"Admitted; another pod follows; of the last one: {cause_of(pod)}"
+    job, report = picture.analysis_jobs.get(child.owner_uid), picture.reports.get(child.owner_uid)
+    begun = max(job.status.attempts if job else 0, report.attempt if report else 0, 1)
+    follows = f"attempt {begun + 1} of {child.attempts} follows" if begun < child.attempts else "it was the last one"
+    return Reason.STALLED, f"Admitted; {cause_of(pod)}, {follows}"
 
 
 _WORDS: Final = {

@@ -26,6 +26,6 @@ def lost_pods(picture: Picture, now: datetime) -> Iterator[FailPod | DeletePod]:
             continue
         if pod.live:
             message = f"Node {pod.node} is not ready, and the pod did not end within its grace period"
-            yield FailPod(pod.namespace, pod.name, pod.uid, pod.version, NODE_LOST, message)
+            yield FailPod(pod.namespace, pod.name, pod.uid, pod.version, NODE_LOST, message, bool(pod.disruption))
         else:
             yield DeletePod(pod.namespace, pod.name, pod.uid)

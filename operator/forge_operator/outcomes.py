@@ -57,6 +57,8 @@ def class_of(pod: PodDigest) -> FailureClass:
     """The class of a failed pod."""
     if pod.taken_away:
         return FailureClass.DISRUPTION
+    if pod.stalled:
+        return FailureClass.STALLED
     if pod.out_of_memory:
         return FailureClass.OUT_OF_MEMORY
     if pod.words is not None and pod.words.failure_class is not None:
@@ -83,6 +85,8 @@ def cause_of(pod: PodDigest, queue: QueueSpec | None = None) -> str:
     if pod.taken_away or pod.reason == "Evicted":
         detail = f": {pod.message[:MAX_WORDS]}" if pod.message else ""
         return f"its pod was taken away by the cluster ({pod.reason or pod.disruption}){detail}"
+    if pod.stalled:
+        return f"{pod.stalled}: its pod was ended"
     if _words(pod):
         return _words(pod)
     return _unsaid(pod)

@@ -29,6 +29,7 @@ from forge_operator.digests import (
 from forge_operator.ended import Ended
 from forge_operator.placing import Owner, Place, Places, State, kin_of, state_of, turn_of
 from forge_operator.pods import Pods
+from forge_operator.pulses import Pulses
 from forge_operator.reading import part, text, whole
 from forge_operator.sla import Clocks
 from forge_operator.tenants import Tenants
@@ -118,6 +119,7 @@ class Picture:
         self.clocks = Clocks()
         self.retirements: deque[datetime] = deque(maxlen=1000)
         self.pods = Pods()
+        self.pulses = Pulses()
         self.pod_refusals: dict[str, EventDigest] = {}
         self._held: dict[Kind, dict[str, AnyDigest]] = {kind: {} for kind in Kind}
         self._tombstones: dict[str, int] = {}

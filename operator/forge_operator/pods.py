@@ -24,6 +24,8 @@ class Pods:
         """Pods that are marked for deletion and still there, by UID."""
         self.untold: dict[str, PodDigest] = {}
         """Pods whose end, or the disruption that brings it, isn't recorded yet, by UID."""
+        self.stalled: dict[str, PodDigest] = {}
+        """Pods that are marked as stalled, live, and aren't deleted yet, by UID."""
         self._there: dict[Owner, dict[str, PodDigest]] = defaultdict(dict)
         self._gone: dict[Owner, dict[str, PodDigest]] = defaultdict(dict)
         self._told: dict[str, bool] = {}
@@ -49,6 +51,10 @@ class Pods:
         self._count(pod, 1)
         there[pod.uid] = pod
         self._owe(pod)
+        if pod.stalled and pod.live and pod.deleted_at is None:
+            self.stalled[pod.uid] = pod
+        else:
+            self.stalled.pop(pod.uid, None)
         if pod.deleted_at is not None:
             self.ending[pod.uid] = pod
         else:
@@ -65,6 +71,7 @@ class Pods:
             self._owe(pod)
         self._told.pop(pod.uid, None)
         self.ending.pop(pod.uid, None)
+        self.stalled.pop(pod.uid, None)
         if ours and len(self._gone[owner]) < REMEMBERED:
             self._gone[owner][pod.uid] = pod
 

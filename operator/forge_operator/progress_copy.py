@@ -1,12 +1,13 @@
-"""Runners' progress from Redis into the picture, and a job's end from the cluster into the tenant's stream.
+"""Runners' progress and heartbeats from Redis into the picture, a job's end from the cluster into the tenant's stream.
 
 Reading is paced: what is written to a status is bounded for the whole cluster anyway, so at 10,000 jobs a snapshot a
 job every twenty seconds is more than can be shown.
 """
 
 import asyncio
+import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -16,6 +17,7 @@ from forge_core.progress import Progress, ProgressUnavailable, Snapshot
 from forge_core.resource import Phase
 from forge_operator.observe.sink import Sink
 from forge_operator.picture import Report
+from forge_operator.pulses import Looked
 
 ROUND_SECONDS: Final = 1.0
 CHUNK: Final = 200
@@ -30,6 +32,7 @@ class ProgressCopy:
         self._progress = progress
         self._sink = sink
         self._last: dict[str, int] = {}
+        self._servers: frozenset[str] = frozenset()
 
     async def keep(self) -> None:
         """For ever; while Redis is away statuses keep the last progress they had."""
@@ -38,23 +41,53 @@ class ProgressCopy:
                 read = await self.once()
             except ProgressUnavailable:
                 read = 0
-            await asyncio.sleep(max(ROUND_SECONDS, read / SNAPSHOTS_A_SECOND))
+                self._sink.picture.pulses.interrupted()
+            pause = max(ROUND_SECONDS, read / SNAPSHOTS_A_SECOND)
+            self._sink.picture.pulses.pace = pause
+            await asyncio.sleep(pause)
 
     async def once(self) -> int:
         """One round; answers how many jobs were asked about. Raises ProgressUnavailable."""
+        await self._notice_another_redis()
         read = 0
         seen: set[str] = set()
+        running: set[str] = set()
         for tenant, uids in self._asked():
             for at in range(0, len(uids), CHUNK):
                 chunk = uids[at : at + CHUNK]
                 found = await self._progress.snapshots(tenant, chunk)
                 for uid, snapshot in found.items():
                     self._take(uid, snapshot)
+                running.update(self._look(tenant, chunk, found))
                 read += len(chunk)
                 seen.update(found)
                 await asyncio.sleep(0)
+        self._sink.picture.pulses.keep(running)
         self._last = {uid: mark for uid, mark in self._last.items() if uid in seen}
         return read
+
+    async def _notice_another_redis(self) -> None:
+        """One that was started anew has forgotten beats and users; runners need a moment to be heard again."""
+        try:
+            servers = await self._progress.servers()
+        except ProgressUnavailable:
+            servers = frozenset()  # a managed one may not let us ask; one that is away is found so by the next question
+        if servers != self._servers:
+            self._servers = servers
+            self._sink.picture.pulses.interrupted()
+
+    def _look(self, tenant: str, uids: Sequence[str], found: Mapping[str, Snapshot]) -> Iterator[str]:
+        """Take note of the heartbeats of those whose pod runs; yields these."""
+        picture, at = self._sink.picture, time.monotonic()
+        for uid in uids:
+            job = picture.analysis_jobs.get(uid)
+            child = picture.job_of(job) if job is not None else None
+            for pod in picture.pods_of(child) if child is not None else ():
+                if pod.running_since is not None:
+                    beat = found[uid].heartbeat if uid in found else None
+                    picture.pulses.look(uid, Looked(tenant, pod.uid, pod.running_since, beat), at)
+                    yield uid
+                    break
 
     def _asked(self) -> Iterator[tuple[str, list[str]]]:
         by_tenant: dict[str, list[str]] = defaultdict(list)

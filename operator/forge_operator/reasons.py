@@ -28,6 +28,7 @@ class Reason(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     CONTAINER_NOT_STARTED = "ContainerNotStarted"
     RETRYING = "Retrying"
+    STALLED = "Stalled"
     CANCELLING = "Cancelling"
 
     # Conditions Complete and Failed.

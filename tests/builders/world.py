@@ -19,6 +19,7 @@ from forge_operator.actions import (
     NoteBreaches,
     PatchStatus,
     RecordPodEnd,
+    RestartPod,
     RetireAnalysisJob,
     SuspendJob,
 )
@@ -132,7 +133,7 @@ class World:
                 self._if_there(
                     Kind.POD, action.uid, lambda raw: raw["status"].update(phase="Failed", reason=action.reason)
                 )
-            case DeletePod():
+            case DeletePod() | RestartPod():
                 self.remove(Kind.POD, action.uid)
             case RecordPodEnd() | NoteBreaches():
                 self._tell_history(action)

@@ -7,10 +7,9 @@ decision starts from what it has become.
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
-from uuid import UUID
 
-from forge_core.cluster import Cluster, Conflict, NotFound, Raw, analysis_jobs, core, jobs
-from forge_core.history.records import PodEnd, Records
+from forge_core.cluster import Cluster, Conflict, NotFound, Raw, analysis_jobs, jobs
+from forge_core.history.records import Records
 from forge_core.names import ANALYSIS_JOB_KIND
 from forge_core.resource import Phase
 from forge_operator.actions import (
@@ -23,10 +22,12 @@ from forge_operator.actions import (
     NoteBreaches,
     PatchStatus,
     RecordPodEnd,
+    RestartPod,
     RetireAnalysisJob,
     SuspendJob,
 )
 from forge_operator.apply.creation import Creation
+from forge_operator.apply.pod_writes import PodWrites
 from forge_operator.digests import Kind
 from forge_operator.observe.sink import Sink
 from forge_operator.record.rows import breach_of
@@ -51,6 +52,7 @@ class Writes:
         self._records = records
         self._summaries = Summaries(records)
         self._announcer = announcer
+        self._pods = PodWrites(cluster, sink, records)
         self._creation = Creation(cluster, sink, leads)
 
     async def write(self, action: Action) -> None:
@@ -66,12 +68,10 @@ class Writes:
                 await self._patch_job(action, {"activeDeadlineSeconds": action.seconds})
             case DeleteJob():
                 await self._delete_job(action)
-            case FailPod():
-                await self._fail_pod(action)
-            case DeletePod():
-                await self._delete_pod(action)
-            case RecordPodEnd() | NoteBreaches():
-                await self._tell_history(action)
+            case FailPod() | RestartPod() | DeletePod() | RecordPodEnd():
+                await self._pods.write(action)
+            case NoteBreaches():
+                await self._note_breaches(action)
             case RetireAnalysisJob():
                 await self._retire(action)
 
@@ -106,38 +106,11 @@ class Writes:
         if answer.get("kind") == "Job":
             self._sink.seen(Kind.JOB, "MODIFIED", answer, "answer")
 
-    async def _fail_pod(self, action: FailPod) -> None:
-        patch = {
-            "metadata": {"resourceVersion": str(action.version), "uid": action.uid},
-            "status": {"phase": "Failed", "reason": action.reason, "message": action.message},
-        }
-        path = core("pods", action.namespace, action.name)
-        try:
-            answer = await self._cluster.patch(path + "/status", patch)
-        except Conflict:
-            self._sink.seen(Kind.POD, None, await self._cluster.get(path), "answer")
-            raise
-        self._sink.seen(Kind.POD, "MODIFIED", answer, "answer")
-
-    async def _delete_pod(self, action: DeletePod) -> None:
-        try:
-            await self._cluster.delete(core("pods", action.namespace, action.name), action.uid, grace=0)
-        except (NotFound, Conflict):
-            return
-
-    async def _tell_history(self, action: RecordPodEnd | NoteBreaches) -> None:
-        if isinstance(action, NoteBreaches):
-            noted = await self._records.breaches([breach_of(clock) for clock in action.clocks])
-            self._sink.picture.clocks.told(map(str, noted.settled))
-            for queue in noted.new.values():
-                self._sink.metrics.breached(queue)
-            return
-        end = PodEnd(
-            UUID(action.pod_uid), UUID(action.job_uid), action.failure_class, action.message, action.ended_at,
-            action.refund,
-        )  # fmt: skip
-        await self._records.pods_ended([end])
-        self._sink.picture.pods.told(action.pod_uid, ended=action.ended_at is not None)
+    async def _note_breaches(self, action: NoteBreaches) -> None:
+        noted = await self._records.breaches([breach_of(clock) for clock in action.clocks])
+        self._sink.picture.clocks.told(map(str, noted.settled))
+        for queue in noted.new.values():
+            self._sink.metrics.breached(queue)
 
     async def _retire(self, action: RetireAnalysisJob) -> None:
         self._sink.picture.retired(datetime.now(UTC))
