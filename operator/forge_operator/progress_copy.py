@@ -7,7 +7,7 @@ job every twenty seconds is more than can be shown.
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -28,9 +28,10 @@ MAX_ENDS: Final = 10_000
 class ProgressCopy:
     """Goes round the admitted jobs of each tenant."""
 
-    def __init__(self, progress: Progress, sink: Sink) -> None:
+    def __init__(self, progress: Progress, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
         self._progress = progress
         self._sink = sink
+        self._clock = clock
         self._last: dict[str, int] = {}
         self._servers: frozenset[str] = frozenset()
 
@@ -78,7 +79,7 @@ class ProgressCopy:
 
     def _look(self, tenant: str, uids: Sequence[str], found: Mapping[str, Snapshot]) -> Iterator[str]:
         """Take note of the heartbeats of those whose pod runs; yields these."""
-        picture, at = self._sink.picture, time.monotonic()
+        picture, at = self._sink.picture, self._clock()
         for uid in uids:
             job = picture.analysis_jobs.get(uid)
             child = picture.job_of(job) if job is not None else None
