@@ -150,6 +150,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "ImageUnavailable": "An administrator checks the queue's image and its registry; it is tried again by itself.",
     "ContainerNotStarted": "Make what the message names (a Secret, mostly); it is tried again by itself.",
     "Retrying": "Nothing: another attempt follows.",
+    "Stalled": "Nothing: its pod gave no sign of life and is replaced. Should it happen again, read its log.",
     "Cancelling": "Nothing: its pods are ending.",
     "Succeeded": "Read its results.",
     "PermanentFailure": "Correct what the message names and submit it again: another attempt would fail the same way.",
