@@ -7,6 +7,7 @@ import sys
 from pydantic import ValidationError
 
 from forge_core import logs
+from forge_operator.outbox.destination import BadDestination
 from forge_operator.running import run
 from forge_operator.settings import Settings
 
@@ -22,6 +23,11 @@ def main() -> int:
             log.error(
                 "a setting is wrong", variable=f"FORGE_{'.'.join(map(str, wrong['loc'])).upper()}", why=wrong["msg"]
             )
+        return 2
+    try:
+        _ = settings.alerts
+    except BadDestination as error:
+        log.error("a setting is wrong", variable=error.variable, why=str(error))
         return 2
     logs.configure(settings.log_level)
     logging.getLogger("kopf").setLevel(logging.WARNING)

@@ -25,8 +25,10 @@ from forge_operator.observe.kinds import PLAIN
 from forge_operator.observe.plain import Watch
 from forge_operator.observe.relist import Relisting
 from forge_operator.observe.sink import Sink
+from forge_operator.outbox.alerting import Alerting
 from forge_operator.outbox.backlog import Backlogs
 from forge_operator.outbox.publishing import EventPublisher
+from forge_operator.outbox.sinks import sink_of
 from forge_operator.picture import Picture, Surroundings
 from forge_operator.progress_copy import Ends, ProgressCopy
 from forge_operator.queue_status import QueueStatus
@@ -75,6 +77,8 @@ class Parts:
         self.copy = ProgressCopy(to.progress, self.sink)
         outbox = Outbox(to.history)
         self.publisher = EventPublisher(outbox, to.progress, self.metrics, self._leads, settings.events_length)
+        alerts = settings.alerts
+        self.alerting = Alerting(outbox, lambda: sink_of(alerts), self.metrics, self._leads)
         self.backlogs = Backlogs(outbox, self.metrics, self._leads)
         self.answering = Answering(self.picture, self._leads, settings.operator_token.get_secret_value())
         self.queue_status = QueueStatus(to.cluster, self.sink, self._leads)
@@ -91,6 +95,7 @@ class Parts:
         yield "progress", self.copy.keep()
         yield "ends", self.ends.keep()
         yield "events", self.publisher.keep()
+        yield "alerts", self.alerting.keep()
         yield "outbox backlog", self.backlogs.keep()
         if not self._settings.installation:
             yield "queue status", self.queue_status.keep()

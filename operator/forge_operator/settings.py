@@ -4,6 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from forge_core.progress import EVENTS_LENGTH
+from forge_operator.outbox.destination import Destination, Kind
 
 
 class Settings(BaseSettings):
@@ -42,6 +43,26 @@ class Settings(BaseSettings):
 
     events_length: int = Field(default=EVENTS_LENGTH, ge=100, le=10_000_000)
     """CloudEvents kept in each tenant's Redis stream, approximately."""
+
+    alerts_sink: Kind = "log"
+    alerts_allow_http: bool = False
+    """Let alerts go over plain HTTP."""
+    alerts_url: SecretStr = SecretStr("")
+    """A receiver's URL may be all that guards it, so it is as secret as the key."""
+    alerts_api_key: SecretStr = SecretStr("")
+    alerts_ca_file: str = ""
+    """PEM certificates to trust instead of the system's."""
+
+    @property
+    def alerts(self) -> Destination:
+        """Where alerts go. Raises BadDestination."""
+        return Destination(
+            sink=self.alerts_sink,
+            allow_http=self.alerts_allow_http,
+            url=self.alerts_url,
+            api_key=self.alerts_api_key,
+            ca_file=self.alerts_ca_file,
+        )
 
     @property
     def hosts(self) -> tuple[str, ...]:

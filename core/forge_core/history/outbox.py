@@ -28,11 +28,12 @@ class Channel(StrEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """An unpublished CloudEvent: `body` as it was written."""
+    """An unpublished CloudEvent: `body` as it was written; `tries` failed so far."""
 
     id: UUID
     type: str
     body: dict[str, Any]
+    tries: int = 0
 
     @property
     def payload(self) -> str:
@@ -71,6 +72,19 @@ _HEADS: Final = text("""
 _PUBLISHED: Final = text("""
     update outbox set published_at = now() where id = any(:ids) and published_at is null returning id
 """)
+_CLAIM: Final = text("""
+    update outbox o set next_try_at = now() + make_interval(secs => :seconds)
+    from (
+        select id from outbox
+        where channel = 'alerts' and published_at is null and tries < :tries
+          and (next_try_at is null or next_try_at <= now())
+        order by tries, position limit :most for update skip locked) due
+    where o.id = due.id returning o.id, o.type, o.event as body, o.tries
+""")
+_FAILED: Final = text("""
+    update outbox set tries = tries + 1, next_try_at = now() + make_interval(secs => :seconds)
+    where id = :id and published_at is null returning tries
+""")
 _BACKLOG: Final = text("""
     select channel, count(*) filter (where tries < :most) as waiting,
         count(*) filter (where tries >= :most) as given_up,
@@ -103,6 +117,18 @@ class Outbox:
         """Mark rows as published; answers how many of them nobody had marked before."""
         async with self._history.begin() as connection:
             return len((await connection.execute(_PUBLISHED, {"ids": list(ids)})).all())
+
+    async def claim_alerts(self, most: int, seconds: float) -> list[Event]:
+        """Alerts that are due, at most `most`, those that never failed first; nobody else is given them for `seconds`."""
+        async with self._history.begin() as connection:
+            values = {"most": most, "seconds": seconds, "tries": MAX_TRIES}
+            return [Event(**row) for row in (await connection.execute(_CLAIM, values)).mappings()]
+
+    async def failed(self, alert: UUID, seconds: float) -> bool:
+        """An alert was not taken: it is due again in `seconds`. Whether that was its last try."""
+        async with self._history.begin() as connection:
+            tries = (await connection.execute(_FAILED, {"id": alert, "seconds": seconds})).scalar_one_or_none()
+            return tries is not None and tries >= MAX_TRIES
 
     async def backlog(self) -> dict[Channel, Backlog]:
         """What waits, by channel."""

@@ -102,6 +102,32 @@ capabilities: {drop: [ALL]}
 - name: FORGE_OPERATOR_TOKEN
   valueFrom: {secretKeyRef: {name: {{ include "forge.operator.token" . }}, key: token}}
 {{- end -}}
+{{/* where alerts go; a receiver's URL may be as secret as its key */}}
+{{- define "forge.env.alerts" -}}
+- name: FORGE_ALERTS_SINK
+  value: {{ .Values.alerts.sink }}
+{{- with .Values.alerts }}
+{{- if ne .sink "log" }}
+- name: FORGE_ALERTS_ALLOW_HTTP
+  value: {{ .allowHttp | quote }}
+{{- if .url }}
+- name: FORGE_ALERTS_URL
+  value: {{ .url | quote }}
+{{- else if .existingSecret }}
+- name: FORGE_ALERTS_URL
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret }}, key: url, optional: {{ eq .sink "datadog" }}}}
+{{- end }}
+{{- if .existingSecret }}
+- name: FORGE_ALERTS_API_KEY
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret }}, key: api-key, optional: {{ eq .sink "webhook" }}}}
+{{- end }}
+{{- if .caSecret }}
+- name: FORGE_ALERTS_CA_FILE
+  value: /etc/forge/alerts/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
 {{- define "forge.env.pod" -}}
 - name: FORGE_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}

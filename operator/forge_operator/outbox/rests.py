@@ -40,6 +40,11 @@ class Rests:
         rest = self._rests.get(key)
         return rest is not None and now < rest.until
 
+    def left(self, key: str, now: float) -> float:
+        """Seconds that it still rests."""
+        rest = self._rests.get(key)
+        return max(rest.until - now, 0.0) if rest else 0.0
+
     def times(self, key: str) -> int:
         """Failures in a row."""
         rest = self._rests.get(key)

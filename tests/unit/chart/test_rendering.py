@@ -50,6 +50,8 @@ VARIANTS: dict[str, dict[str, str]] = {
         "crds__apply": "false",
         "userRoles__aggregate": "false",
     },
+    "with Datadog's alerts": {"alerts": '{"sink": "datadog", "existingSecret": "datadog", "caSecret": "proxy-ca"}'},
+    "with alerts to a receiver": {"alerts": '{"sink": "webhook", "existingSecret": "hook", "ports": [8443]}'},
     "under another name": {"installation": '"second"', "imagePullSecrets": '[{"name": "pull"}]'},
 }
 
@@ -315,6 +317,43 @@ def test_the_api_and_the_operator_share_a_token_and_a_way() -> None:
     assert any({"protocol": "TCP", "port": 8080} in way["ports"] for way in ways)
 
 
+def alerts_of(**alerts: Any) -> dict[str, Manifest]:
+    """What the operator is told of alerts, by variable."""
+    spec = only(rendered(alerts=json.dumps(alerts)), "Deployment", "forge-operator")["spec"]["template"]["spec"]
+    return {item["name"]: item for item in spec["containers"][0]["env"] if item["name"].startswith("FORGE_ALERTS")}
+
+
+def test_the_key_of_the_alert_sink_comes_from_its_secret_alone() -> None:
+    given = alerts_of(sink="datadog", existingSecret="datadog")
+    key = given["FORGE_ALERTS_API_KEY"]["valueFrom"]["secretKeyRef"]
+    assert key == {"name": "datadog", "key": "api-key", "optional": False}
+    assert given["FORGE_ALERTS_URL"]["valueFrom"]["secretKeyRef"]["optional"] is True
+    assert given["FORGE_ALERTS_ALLOW_HTTP"]["value"] == "false"
+
+
+def test_a_receivers_url_is_a_value_or_a_secret() -> None:
+    url = "https://alerts.example.com/hook"
+    assert alerts_of(sink="webhook", url=url)["FORGE_ALERTS_URL"]["value"] == url
+    assert "FORGE_ALERTS_API_KEY" not in alerts_of(sink="webhook", url=url)
+    secret = alerts_of(sink="webhook", existingSecret="hook")
+    assert secret["FORGE_ALERTS_URL"]["valueFrom"]["secretKeyRef"]["key"] == "url"
+    assert secret["FORGE_ALERTS_API_KEY"]["valueFrom"]["secretKeyRef"]["optional"] is True
+
+
+def test_alerts_go_to_the_log_unless_a_sink_is_chosen() -> None:
+    assert set(alerts_of()) == {"FORGE_ALERTS_SINK"}
+    assert alerts_of()["FORGE_ALERTS_SINK"]["value"] == "log"
+
+
+def test_the_operator_reaches_the_alert_sink_only_when_there_is_one() -> None:
+    def ports(**alerts: Any) -> list[Any]:
+        policy = only(rendered(alerts=json.dumps(alerts)), "NetworkPolicy", "forge-operator")["spec"]
+        return [port["port"] for rule in policy["egress"] if "to" not in rule for port in rule["ports"]]
+
+    assert 8443 not in ports(ports=[8443])
+    assert 8443 in ports(sink="webhook", url="https://a.example:8443/", ports=[8443])
+
+
 def test_no_password_is_written_into_a_pod_or_a_config_map() -> None:
     manifests = rendered()
     secrets = [v for m in manifests if m["kind"] == "Secret" for v in m.get("stringData", {}).values() if len(v) == 32]
@@ -381,6 +420,17 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no Redis at all": ({"redis__enabled": False}, "/redis/external/url"),
     "a Redis URL with a password": ({"redis__external__url": "redis://u:p@h:1"}, "/redis/external/url"),
     "a private key as a public one": ({"auth__keys": {"k": "-----BEGIN PRIVATE KEY-----"}}, "/auth/keys/k"),
+    "alerts in the clear": (
+        {"alerts": {"sink": "webhook", "url": "http://alerts.example.com/"}},
+        "/alerts/url",
+    ),
+    "alerts with a password in the URL": (
+        {"alerts": {"sink": "webhook", "url": "https://a:b@alerts.example.com/"}},
+        "/alerts/url",
+    ),
+    "alerts to nowhere": ({"alerts": {"sink": "webhook"}}, "/alerts/url"),
+    "Datadog without a key": ({"alerts": {"sink": "datadog"}}, "/alerts/existingSecret"),
+    "an alert sink that isn't built": ({"alerts": {"sink": "pager"}}, "/alerts/sink"),
     "an image with a space": ({"images__operator": "a b"}, "/images/operator"),
     "a number as a class's amount": ({"resourceClasses__small__requests__cpu": 1}, "/resourceClasses/small"),
 }
