@@ -119,7 +119,7 @@ class Outbox:
             return len((await connection.execute(_PUBLISHED, {"ids": list(ids)})).all())
 
     async def claim_alerts(self, most: int, seconds: float) -> list[Event]:
-        """Alerts that are due, at most `most`, those that never failed first; nobody else is given them for `seconds`."""
+        """Alerts that are due, those that never failed first; nobody else is given them for `seconds`."""
         async with self._history.begin() as connection:
             values = {"most": most, "seconds": seconds, "tries": MAX_TRIES}
             return [Event(**row) for row in (await connection.execute(_CLAIM, values)).mappings()]
