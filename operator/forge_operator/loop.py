@@ -17,8 +17,8 @@ from forge_operator.metrics import Metrics
 from forge_operator.observe.sink import Sink
 
 TICK_SECONDS: Final = 1.0
-GATHER_SECONDS: Final = 0.005
-"""Events come in bursts: a moment's wait makes one decision of many."""
+GATHER_SECONDS: Final = 0.02
+"""Events come in bursts: a moment's rest after a decision makes one of many. The first of them isn't kept waiting."""
 
 Saw = Callable[[Sequence[Admission], datetime], None]
 """Told the rounds of each decision."""

@@ -215,7 +215,7 @@ async def _with_attempts(connection: AsyncConnection, ends: list[End]) -> list[E
 
 def _row(record: JobRecord) -> dict[str, Any]:
     """A record as JSON; what the columns can't hold is cut or left out, so that no job can block a batch."""
-    row: dict[str, Any] = storable(asdict(replace(record, breach=None)))
+    row: dict[str, Any] = storable({name: value for name, value in vars(record).items() if name != "breach"})
     row["uid"] = str(record.uid)
     for key, most in _LENGTHS.items():
         row[key] = row[key][:most]
