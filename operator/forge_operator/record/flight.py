@@ -18,7 +18,7 @@ from forge_core.history.cancellation import KUBERNETES
 from forge_core.history.notes import Note, What
 from forge_core.resource import Phase
 from forge_operator.admission.admitting import Admission
-from forge_operator.digests import AnalysisJobDigest, AnyDigest, JobDigest, PodDigest, PullDigest
+from forge_operator.digests import AnalysisJobDigest, AnyDigest, JobDigest, Kind, PodDigest, PullDigest
 from forge_operator.picture import Change, Picture
 from forge_operator.reasons import ConditionType
 from forge_operator.record.gates import Gates
@@ -29,6 +29,8 @@ MAX_EARLY: Final = 5_000
 """Image pulls heard of before their pods: at the start the lists come in no order."""
 MAX_WORDS: Final = 300
 RECENT_SECONDS: Final = 5.0
+SETTLED_SECONDS: Final = 600.0
+"""What a job's pods went through that ended longer ago was written by the operator before."""
 
 STANDBY_SECONDS: Final = 120.0
 """Without the Lease: what is older was written by its holder."""
@@ -48,6 +50,7 @@ class Flight:
         self._lost: Counter[UUID] = Counter()
         self._owners: dict[str, str] = {}
         self._early: dict[str, PullDigest] = {}
+        self._listed = False
         self.dropped = 0
         """Notes that no room was left for, ever."""
 
@@ -113,6 +116,9 @@ class Flight:
             self._heard(change.before, change.after, now or datetime.now(UTC))
 
     def _heard(self, before: AnyDigest | None, after: AnyDigest | None, now: datetime) -> None:
+        if not self._listed and not self._picture.missing:
+            self._listed = True
+            self._catch_up(now)
         match after or before:
             case AnalysisJobDigest():
                 self._heard_job(_job(before), _job(after), now)
@@ -124,6 +130,15 @@ class Flight:
                 self._heard_pull(pull)
             case _:
                 return
+
+    def _catch_up(self, now: datetime) -> None:
+        """Everything was listed once: take in the pods, which may have come before their Jobs."""
+        for pod in self._picture.held(Kind.POD):
+            child = self._picture.owner_of(pod) if isinstance(pod, PodDigest) else None
+            job = self._picture.analysis_jobs.get(child.owner_uid) if child is not None else None
+            if isinstance(pod, PodDigest) and job is not None and not _settled(job, now):
+                self._heard_pod(None, pod, now)
+        self._early.clear()
 
     # --- AnalysisJobs ---
 
@@ -172,12 +187,10 @@ class Flight:
         if admitted is not None and (made - admitted).total_seconds() > 1:
             # Its first Job is told by admittedAt; somebody deleted that one.
             self._note(child.owner_uid, (made, What.JOB_CREATED, child.uid), {"job": child.name, "again": True})
-        for pod in self._picture.pods_of(child):
-            self._heard_pod(None, pod, now)
 
     def _heard_pod(self, before: PodDigest | None, after: PodDigest | None, now: datetime) -> None:
         pod = after or before
-        owner = self._owner_of(pod) if pod is not None else None
+        owner = self._owner_of(pod) if pod is not None and self._listed else None
         if pod is None or owner is None:
             return
         for at, what, key, detail in _appeared(before, after, now):
@@ -211,10 +224,11 @@ class Flight:
 
     def _heard_pull(self, pull: PullDigest) -> None:
         pod = self._picture.pod(pull.pod_uid)
-        owner = self._owner_of(pod) if pod is not None and pod.namespace == pull.namespace else None
+        ours = self._listed and pod is not None and pod.namespace == pull.namespace
+        owner = self._owner_of(pod) if ours and pod is not None else None
         if pod is not None and owner is not None:
             self._pulled(owner, pod, pull)
-        elif self._picture.missing and len(self._early) < MAX_EARLY:
+        elif not self._listed and len(self._early) < MAX_EARLY:
             self._early[pull.pod_uid] = pull
 
     def _pulled(self, owner: str, pod: PodDigest, pull: PullDigest) -> None:
@@ -252,6 +266,11 @@ def _appeared(before: PodDigest | None, after: PodDigest | None, now: datetime) 
         yield after.started_at, What.POD_STARTED, after.uid, {}
     if after.ended_at is not None and (before is None or before.ended_at is None):
         yield after.ended_at, What.POD_ENDED, after.uid, _end(after)
+
+
+def _settled(job: AnalysisJobDigest, now: datetime) -> bool:
+    ended = job.status.completed_at
+    return job.status.phase.terminal and ended is not None and (now - ended).total_seconds() > SETTLED_SECONDS
 
 
 def _end(pod: PodDigest) -> dict[str, Any]:

@@ -41,6 +41,12 @@ class Tape:
         if change is not None:
             self.flight.heard(change, NOW + timedelta(seconds=after))
 
+    def list_all(self) -> None:
+        """Every kind has been listed, and something happens."""
+        for kind in Kind:
+            self.picture.relisted(kind, {digest.uid for digest in self.picture.held(kind)}, 0)
+        self.see(Kind.ANALYSIS_JOB, job("later"), "ADDED")
+
     def decide(self, after: float = 0) -> None:
         moment = NOW + timedelta(seconds=after)
         self.flight.saw(decision(self.picture, moment).rounds, moment)
@@ -180,7 +186,22 @@ def test_at_the_start_the_lists_may_come_in_any_order() -> None:
     tape.see(Kind.PULL, make_pull(pod), "ADDED")
     tape.see(Kind.POD, pod, "ADDED")
     tape.see(Kind.JOB, child, "ADDED")
+    tape.see(Kind.ANALYSIS_JOB, with_status(raw, phase="Running"), "ADDED")
+    assert tape.notes() == []
+    tape.list_all()
     assert {note.what for note in tape.notes()} == {What.POD_SCHEDULED, What.POD_STARTED, What.IMAGE_PULLED}
+
+
+def test_what_the_operator_before_has_written_long_ago_is_not_told_again() -> None:
+    tape = Tape(make_picture(complete=False))
+    for name, ended_at in (("old", 3600), ("young", 60)):
+        raw = job(name)
+        child = make_child(raw)
+        tape.see(Kind.ANALYSIS_JOB, with_status(raw, phase="Completed", completedAt=ago(ended_at)), "ADDED")
+        tape.see(Kind.JOB, child, "ADDED")
+        tape.see(Kind.POD, make_pod(child, name, phase="Succeeded", state=ended(0)), "ADDED")
+    tape.list_all()
+    assert {note.detail["pod"] for note in tape.notes()} == {"young"}
 
 
 def test_another_tenants_pod_that_names_the_job_writes_nothing_into_its_timeline() -> None:
