@@ -1,4 +1,4 @@
-"""What the API tells of a real job's course: every step of it, where its time went, and that a cancelled one is gone."""
+"""What the API tells of a real job's course: every step, where its time went, and that a cancelled one is gone."""
 
 from typing import Any
 

@@ -187,6 +187,8 @@ class Flight:
         if admitted is not None and (made - admitted).total_seconds() > 1:
             # Its first Job is told by admittedAt; somebody deleted that one.
             self._note(child.owner_uid, (made, What.JOB_CREATED, child.uid), {"job": child.name, "again": True})
+        for pod in self._picture.pods_of(child):  # they may be heard of before the answer to its creation
+            self._heard_pod(None, pod, now)
 
     def _heard_pod(self, before: PodDigest | None, after: PodDigest | None, now: datetime) -> None:
         pod = after or before

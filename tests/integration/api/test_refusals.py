@@ -33,6 +33,7 @@ ROUTES = [
     ("GET", f"/analyses/{JOB}/logs?follow=true"),
     ("GET", f"/analyses/{JOB}/progress"),
     ("GET", f"/analyses/{JOB}/timeline"),
+    ("GET", f"/analyses/{JOB}/explain"),
     ("POST", "/repositories"),
     ("GET", "/repositories"),
 ]

@@ -192,6 +192,16 @@ def test_at_the_start_the_lists_may_come_in_any_order() -> None:
     assert {note.what for note in tape.notes()} == {What.POD_SCHEDULED, What.POD_STARTED, What.IMAGE_PULLED}
 
 
+def test_a_pod_may_be_heard_of_before_the_answer_to_its_jobs_creation() -> None:
+    tape, raw = Tape(), job()
+    child = make_child(raw)
+    tape.see(Kind.ANALYSIS_JOB, raw, "ADDED")
+    tape.see(Kind.POD, make_pod(child, conditions=[condition("PodScheduled", since=24)]), "ADDED")
+    assert tape.notes() == []
+    tape.see(Kind.JOB, child, "ADDED")
+    assert {note.what for note in tape.notes()} == {What.POD_SCHEDULED, What.POD_STARTED}
+
+
 def test_what_the_operator_before_has_written_long_ago_is_not_told_again() -> None:
     tape = Tape(make_picture(complete=False))
     for name, ended_at in (("old", 3600), ("young", 60)):
