@@ -65,11 +65,11 @@ def test_a_job_that_waited_is_told_from_its_gate_to_its_record(
     wait_until(reaches(kubectl, tenant_namespace, "second", "Running"), 60, "the second runs")
     end_runner(kubectl, tenant_namespace, "second")
     wait_until(reaches(kubectl, tenant_namespace, "second", "Completed"), 60, "the second is completed")
-    wait_until(lambda: {What.RECORDED, What.POD_ENDED} <= whats(operator, "second"), what="its end is recorded")
+    wait_until(lambda: {What.DELIVERED, What.POD_ENDED} <= whats(operator, "second"), what="its event is delivered")
     entries = timeline(operator, "second")
     assert [entry.what for entry in entries] == [
         What.SUBMITTED, What.HELD, What.ADMITTED, What.JOB_CREATED, What.POD_SCHEDULED, What.IMAGE_PULLED,
-        What.POD_STARTED, What.POD_ENDED, What.ENDED, What.RECORDED,
+        What.POD_STARTED, What.POD_ENDED, What.ENDED, What.RECORDED, What.DELIVERED,
     ]  # fmt: skip
     [held] = [entry for entry in entries if entry.what is What.HELD]
     admitted = next(entry.at for entry in entries if entry.what is What.ADMITTED)
