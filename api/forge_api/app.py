@@ -3,11 +3,12 @@
 from fastapi import FastAPI
 
 from forge_api import problems
+from forge_api.internal import maintenance
 from forge_api.internal import routes as internal
 from forge_api.limits import BodyLimits, internal_limit, public_limit
 from forge_api.metrics import Measured
 from forge_api.problems import ProblemView
-from forge_api.routes import analyses, explaining, health, logs, progress, repositories, results, timeline
+from forge_api.routes import analyses, explaining, health, logs, progress, repositories, results, timeline, usage
 from forge_api.services import Services
 
 VERSION = "0.1.0"
@@ -16,7 +17,7 @@ VERSION = "0.1.0"
 def public_app(services: Services) -> FastAPI:
     """Everything that a token of a tenant opens."""
     app = _app("Forge Jobs", services)
-    for module in (analyses, explaining, timeline, results, logs, progress, repositories, health):
+    for module in (analyses, explaining, timeline, results, logs, progress, repositories, usage, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimits, limit_of=public_limit)
     app.add_middleware(Measured, metrics=services.metrics, port="public")
@@ -26,7 +27,7 @@ def public_app(services: Services) -> FastAPI:
 def internal_app(services: Services) -> FastAPI:
     """Everything that only the cluster's own network reaches."""
     app = _app("Forge Jobs, internal", services)
-    for router in (internal.router, internal.looking, health.router):
+    for router in (internal.router, maintenance.router, internal.looking, health.router):
         app.include_router(router)
     app.add_middleware(BodyLimits, limit_of=internal_limit)
     app.add_middleware(Measured, metrics=services.metrics, port="internal")

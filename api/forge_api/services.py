@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 from forge_api.auth import Verifier
 from forge_api.estimating import Estimating
 from forge_api.internal.identity import Identities
+from forge_api.internal.upkeep import Kept, Upkeep
 from forge_api.keys import keys_from
 from forge_api.kube import Kubernetes
 from forge_api.metrics import Metrics
@@ -22,11 +24,13 @@ from forge_core.history.attempts import Attempts
 from forge_core.history.database import History
 from forge_core.history.estimates import Estimates
 from forge_core.history.notes import Notes
+from forge_core.history.purge import Purge
 from forge_core.history.queries import Queries
 from forge_core.history.records import Records
 from forge_core.history.repositories import Repositories
 from forge_core.history.submissions import Submissions
 from forge_core.history.timeline import Timelines
+from forge_core.history.usage import Usages
 from forge_core.progress import Progress
 
 STORES_AT_ONCE: Final = 4
@@ -63,6 +67,7 @@ class Services:
     submitter: Submitter
     operator: Operator
     estimating: Estimating
+    upkeep: Upkeep
     metrics: Metrics
     life: Life = field(default_factory=Life)
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STORES_AT_ONCE))
@@ -105,5 +110,11 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             submitter=submitter,
             operator=operator,
             estimating=Estimating(Estimates(history)),
+            upkeep=Upkeep(_kept(settings), Usages(history), Purge(history)),
             metrics=metrics,
         )
+
+
+def _kept(settings: Settings) -> Kept:
+    rows, artifacts = settings.history_retention, settings.artifact_retention
+    return Kept(settings.system_namespace, timedelta(seconds=rows), timedelta(seconds=artifacts))

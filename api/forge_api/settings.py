@@ -1,7 +1,11 @@
 """What the API is told by its environment (prefix FORGE_)."""
 
+from typing import Annotated
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from forge_core.resource import Seconds
 
 
 class Settings(BaseSettings):
@@ -26,5 +30,11 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     listeners_per_tenant: int = Field(default=200, ge=1)
     """Open progress sockets, event streams and followed logs of one tenant, in this replica."""
+    system_namespace: str = ""
+    """The system tenant's: only from there maintenance is taken; empty: from nowhere."""
+    history_retention: Annotated[Seconds, Field(ge=240 * 3600)] = 2160 * 3600.0
+    """How long a job's row stays after its end (at least ten days, so that late ends reach the usage of their hour)."""
+    artifact_retention: Annotated[Seconds, Field(ge=3600)] = 720 * 3600.0
+    """How long its artefacts and logs stay."""
     drain_seconds: float = Field(default=3.0, ge=0)
     """Between SIGTERM and the end of listening: the time that the cluster takes to stop sending requests here."""

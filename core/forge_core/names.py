@@ -40,6 +40,11 @@ RUNNER_CONTAINER: Final = "runner"
 STALLED_CONDITION: Final = f"{GROUP}/Stalled"
 """On a runner pod: it gave no sign of life for too long, and the operator ends it."""
 
+SYSTEM_LABEL: Final = f"{GROUP}/system"
+"""On the system tenant's namespace, "true": clean-up queues serve no other."""
+SCHEDULE_LABEL: Final = f"{GROUP}/schedule"
+"""On an AnalysisJob that a CronJob submitted: which schedule it is of."""
+
 # --- fixed object names ------------------------------------------------------------------------------------------
 FIELD_MANAGER: Final = "forge-jobs"
 RUNNER_SERVICE_ACCOUNT: Final = "forge-runner"
@@ -64,6 +69,8 @@ POD_NAME_ENV: Final = "FORGE_POD_NAME"
 POD_UID_ENV: Final = "FORGE_POD_UID"
 TOKEN_AUDIENCE: Final = "forge-api"  # noqa: S105 - an audience, not a token
 TOKEN_PATH: Final = "/var/run/secrets/forge-api/token"  # noqa: S105 - a path
+TOKEN_PATH_ENV: Final = "FORGE_TOKEN_PATH"  # noqa: S105 - the name of a variable
+"""Where the token is, when it isn't at TOKEN_PATH."""
 CREDENTIALS_PATH: Final = "/var/run/secrets/repository"
 """Where `spec.repository.credentialsSecretRef` is mounted: files `host`, `username`, `password` or `token`."""
 WORK_PATH: Final = "/work"

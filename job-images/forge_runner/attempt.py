@@ -2,8 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,8 @@ class Surroundings:
     cgroup_path: Path
     kill_grace: float
     command: Sequence[str] = COMMAND
+    handed_on: Mapping[str, str] = field(default_factory=dict)
+    """Variables that the kind may see besides those that all do."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ async def run_attempt(assignment: Assignment, around: Surroundings, ears: Ears, 
     try:
         for each in (folders.work, folders.out, folders.tmp):
             each.mkdir(parents=True)
-        order = Order(assignment.encode(), folders, around.kill_grace, around.command)
+        order = Order(assignment.encode(), folders, around.kill_grace, around.command, around.handed_on)
         code = await run_process(order, assignment.timeout, heard)
     except OSError as error:
         return Failure(FailureClass.TRANSIENT, f"The attempt could not be started: {error.strerror or error}.")

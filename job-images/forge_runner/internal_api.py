@@ -16,6 +16,7 @@ import stamina
 from pydantic import ValidationError
 
 from forge_core.attempts import EXHAUSTED, FENCED, INTERNAL_PREFIX, Claim, ClaimRequest, Outcome
+from forge_core.maintenance import Ask, Done, Step
 from forge_runner.result_files import StoredArtifact
 
 stamina.instrumentation.set_on_retry_hooks([])  # each wait is told to `on_wait`; the default hooks import half a second
@@ -83,6 +84,15 @@ class InternalApi:
         """Commit how the attempt ended. Raises Fenced, Away, Refused."""
         body = outcome.model_dump_json(exclude_defaults=True).encode()
         await self._send("PUT", f"/attempts/{attempt}/outcome", body, {"Content-Type": "application/json"})
+
+    async def maintain(self, step: Step, ask: Ask) -> Done:
+        """Have one batch of maintenance done (forge_core.maintenance). Raises Fenced, Away, Refused."""
+        body = ask.model_dump_json().encode()
+        answer = await self._send("POST", f"/maintenance/{step}", body, {"Content-Type": "application/json"})
+        try:
+            return Done.model_validate_json(answer)
+        except ValidationError as error:
+            raise Away("the API's answer can't be read") from error
 
     async def _send(
         self, method: str, path: str, content: bytes | AsyncIterator[bytes], headers: dict[str, str]

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from forge_core.assignment import Assignment
 from forge_core.ending import ended
 from forge_core.exits import Exit, FailureClass
+from forge_core.maintenance import CLEANUP
 from forge_core.messages import Termination
-from forge_core.names import TERMINATION_PATH
+from forge_core.names import API_URL_ENV, TERMINATION_PATH, TOKEN_PATH_ENV
 from forge_core.progress import Progress
 from forge_runner import last_words
 from forge_runner.attempt import Surroundings
@@ -48,7 +49,8 @@ def main(command: Sequence[str] = COMMAND) -> int:
 
 
 async def _live(settings: Settings, assignment: Assignment, command: Sequence[str]) -> Ending:
-    around = Surroundings(settings.work_path, settings.cgroup_path, settings.kill_grace, command)
+    handed_on = _handed_on(settings, assignment)
+    around = Surroundings(settings.work_path, settings.cgroup_path, settings.kill_grace, command, handed_on)
     async with (
         InternalApi.connect(settings.api_url, settings.token_path) as api,
         _reporting(settings, assignment) as reporter,
@@ -75,6 +77,13 @@ async def _reporting(settings: Settings, assignment: Assignment) -> AsyncIterato
         finally:
             await ended(running)
             await reporter.flush(_LAST_FLUSH)
+
+
+def _handed_on(settings: Settings, assignment: Assignment) -> dict[str, str]:
+    """Only a clean-up speaks to the API itself: it runs nobody's code."""
+    if assignment.kind != CLEANUP:
+        return {}
+    return {API_URL_ENV: settings.api_url, TOKEN_PATH_ENV: str(settings.token_path)}
 
 
 def _termination_path() -> Path:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,13 +58,15 @@ class Heard:
 class Order:
     """What to run, and how long it may stay after SIGTERM.
 
-    `sweep` ends what left the process group, and says whether it could.
+    `handed_on` are further variables that the work may see. `sweep` ends what left the process group, and says whether
+    it could.
     """
 
     assignment: str
     folders: Folders
     grace: float
     command: Sequence[str] = COMMAND
+    handed_on: Mapping[str, str] = field(default_factory=dict)
     sweep: Callable[[], bool] = end_all_children
 
 
@@ -89,7 +91,7 @@ async def _started(order: Order, heard: Heard) -> AsyncIterator[asyncio.subproce
         process = await asyncio.create_subprocess_exec(
             *order.command, str(pipes.report_in), str(order.folders.work), str(order.folders.out),
             stdin=pipes.order_out, stdout=pipes.output_in, stderr=pipes.output_in, pass_fds=(pipes.report_in,),
-            start_new_session=True, env=_environment(order.folders), cwd=order.folders.tmp,
+            start_new_session=True, env={**_environment(order.folders), **order.handed_on}, cwd=order.folders.tmp,
         )  # fmt: skip
         pipes.hand_over()
         listeners = [

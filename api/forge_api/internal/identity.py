@@ -43,6 +43,8 @@ class Runner:
     job_uid: UUID
     """The AnalysisJob's."""
     budget: int
+    queue: str = ""
+    """The AnalysisJob's."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class Identities:
             pod_uid=UUID(pod.uid),
             job_uid=UUID(resource["metadata"]["uid"]),
             budget=_budget(job),
+            queue=str(resource.get("spec", {}).get("queue", "")),
         )
 
 

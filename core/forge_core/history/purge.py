@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from forge_core.history.database import History
 
 JOBS_AT_ONCE: Final = 200
+MOST_COUNTED: Final = 100_000
 UIDS_AT_ONCE: Final = 5000
 ORPHANED: Final = timedelta(days=1)
 """What belongs to no row and was not touched for this long belongs to none that will still come."""
@@ -57,7 +58,7 @@ _OLD = """
     order by completed_at, id limit :limit
 """
 _LEFT_THE_CLUSTER = "(o.resource_uid is null or o.deleted_at is not null)"
-_COUNT = text("select count(*) from jobs where recorded_at is not null and completed_at < :before")
+_COUNT = text(f"select count(*) from ({_OLD}) o")  # noqa: S608
 _LOOKED_AT = text(f"with o as ({_OLD}) select id, completed_at from o order by completed_at, id")  # noqa: S608
 _MAY_GO = text(f"""
     with o as ({_OLD})
@@ -107,10 +108,11 @@ class Purge:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def older_than(self, before: datetime) -> int:
-        """How many jobs ended before `before`."""
+    async def older_than(self, before: datetime, after: Ended | None = None) -> int:
+        """How many jobs ended before `before`, those up to `after` left out; more than MOST_COUNTED are not counted."""
+        values = {**_values(before, after), "limit": MOST_COUNTED}
         async with self._history.begin() as connection:
-            return int((await connection.execute(_COUNT, {"before": before})).scalar_one())
+            return int((await connection.execute(_COUNT, values)).scalar_one())
 
     async def rows(self, before: datetime, after: Ended | None = None) -> Batch:
         """Remove jobs that ended before `before`, of the next JOBS_AT_ONCE after `after`."""

@@ -36,6 +36,7 @@ ROUTES = [
     ("GET", f"/analyses/{JOB}/explain"),
     ("POST", "/repositories"),
     ("GET", "/repositories"),
+    ("GET", "/usage"),
 ]
 BODIES = {"/analyses": {"repositoryId": JOB}, "/repositories": {"url": "https://git.example.com/a/b.git"}}
 

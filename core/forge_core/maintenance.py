@@ -1,0 +1,67 @@
+"""The maintenance side of the internal API: what clean-up runners ask for, a batch a call.
+
+    POST /internal/v1/maintenance/{step}    Ask -> 200 Done
+
+Only for pods whose job is of a queue of jobType cleanup, in the system tenant's namespace (403 for all others). A call
+does one batch and answers where it ended; the next one begins there. Each batch is whole in itself and may be repeated:
+what is done is done, so a clean-up that was cut off is simply begun again.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CLEANUP: Final = "cleanup"
+"""jobType of the queues whose runners may call."""
+
+
+class Task(StrEnum):
+    """`config.task` of a clean-up job. `cleanup-old-clones` follows with the clones."""
+
+    AGGREGATE_USAGE = "aggregate-usage"
+    RETIRE_ORPHANS = "retire-orphans"
+    PURGE_HISTORY = "purge-history"
+
+
+class Step(StrEnum):
+    """One kind of batch."""
+
+    USAGE = "usage"
+    """Hours that want it are aggregated."""
+    ROWS = "rows"
+    """Jobs past the history's retention go, with all that hangs on them."""
+    ARTIFACTS = "artifacts"
+    """Artefacts past theirs go."""
+    ORPHANS = "orphans"
+    """What belongs to no job goes."""
+
+
+STEPS: Final = {
+    Task.AGGREGATE_USAGE: (Step.USAGE,),
+    Task.RETIRE_ORPHANS: (Step.ORPHANS,),
+    # A row goes only when its hour's usage is known.
+    Task.PURGE_HISTORY: (Step.USAGE, Step.ROWS, Step.ARTIFACTS, Step.ORPHANS),
+}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ask(_Model):
+    """`after` is the last answer's, empty at the beginning; `done` its number of things looked at, summed."""
+
+    after: Annotated[str, Field(max_length=200)] = ""
+    done: Annotated[int, Field(ge=0, le=10**12)] = 0
+
+
+class Done(_Model):
+    """What a call did. `share` (0-1) is how much of the step is done, by work and not by time."""
+
+    after: Annotated[str, Field(max_length=200)]
+    """Where it ended; empty when the step is done."""
+    looked_at: Annotated[int, Field(ge=0)]
+    share: Annotated[float, Field(ge=0, le=1)]
+    counts: dict[str, int] = {}
+    """What changed, by name: `jobs`, `artifacts`, `hours`, `kept`, ..."""
