@@ -9,6 +9,7 @@ DOCKERFILES=(   # NAME DOCKERFILE CONTEXT
   "forge-operator operator/Dockerfile ."
   "forge-api api/Dockerfile ."
   "forge-runner-analysis job-images/analysis/Dockerfile ."
+  "forge-runner-cleanup job-images/cleanup/Dockerfile ."
   "git-server local-cluster/git-server/Dockerfile local-cluster/git-server"
   "forge-runner-rehearsal tests/runner_image/Dockerfile ."   # for tests, never a chart's value
 )
@@ -52,7 +53,7 @@ cat >"$LOCAL/images.yaml.new" <<EOF
 images:
   operator: $(<"$BUILT/forge-operator")
   api: $(<"$BUILT/forge-api")
-  runners: {analysis: "$(<"$BUILT/forge-runner-analysis")"}
+  runners: {analysis: "$(<"$BUILT/forge-runner-analysis")", cleanup: "$(<"$BUILT/forge-runner-cleanup")"}
   redis: $(<"$BUILT/redis")
   postgres: $(<"$BUILT/postgres")
 EOF

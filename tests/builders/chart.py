@@ -61,4 +61,6 @@ def pod_specs(manifests: list[Manifest]) -> list[tuple[str, Manifest]]:
             found.append((name, manifest["spec"]))
         elif manifest["kind"] in {"Deployment", "StatefulSet", "Job"}:
             found.append((name, manifest["spec"]["template"]["spec"]))
+        elif manifest["kind"] == "CronJob":
+            found.append((name, manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]))
     return found

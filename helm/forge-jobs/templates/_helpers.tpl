@@ -20,6 +20,8 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{- define "forge.tests" -}}forge-tests{{- end -}}
 {{- define "forge.monitoring" -}}forge-jobs{{- end -}}
 {{- define "forge.rules.name" -}}forge-rules{{- end -}}
+{{- define "forge.schedules" -}}forge-schedules{{- end -}}
+{{- define "forge.schedule" -}}forge-{{ . }}{{- end -}}
 {{- define "forge.runner" -}}forge-runner{{- end -}}
 {{- define "forge.runner.redis" -}}forge-redis{{- end -}}
 {{/* cluster-wide, by the part's name: RBAC's names may hold a colon, others not */}}
@@ -31,6 +33,19 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{- define "forge.installation.label" -}}forge-factory.dev/installation{{- end -}}
 {{- define "forge.weight.annotation" -}}forge-factory.dev/weight{{- end -}}
 {{- define "forge.maxrunning.annotation" -}}forge-factory.dev/max-running{{- end -}}
+
+{{/* the system tenant: its namespace, and all tenants with it */}}
+{{- define "forge.system.namespace" -}}
+{{- .Values.system.namespace | default (ternary (printf "forge-system-%s" .Values.installation) "forge-system" (ne .Values.installation "")) -}}
+{{- end -}}
+{{- define "forge.tenants" -}}
+{{- if hasKey .Values.tenants "system" }}
+{{- fail "the tenant system is the installation's own: give yours another name" }}
+{{- end }}
+{{- $namespace := include "forge.system.namespace" . }}
+{{- $own := dict "namespace" $namespace "createNamespace" true "namespaceLabels" (dict "forge-factory.dev/system" "true") }}
+{{- set (deepCopy .Values.tenants) "system" $own | toYaml -}}
+{{- end -}}
 
 {{/* addresses */}}
 {{- define "forge.api.url" -}}

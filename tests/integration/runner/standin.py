@@ -5,15 +5,17 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from forge_core.attempts import INTERNAL_PREFIX, ClaimRequest, Outcome
+from forge_core.maintenance import Ask, Done, Step
 
 _ARTIFACT = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/artifacts/([a-z0-9._-]+)")
+_MAINTENANCE = re.compile(rf"{INTERNAL_PREFIX}/maintenance/([a-z]+)")
 _OUTCOME = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/outcome")
 
 
@@ -32,6 +34,11 @@ class Ledger:
     refuse_artifacts: int = 0
     """This status for each artefact, when not 0."""
     last_error: str = ""
+    refuse_maintenance: int = 0
+    stumble_at: int = 0
+    """Go away when this many batches of maintenance were done, once."""
+    maintain: Callable[[Step, Ask], Done] = lambda step, ask: Done(after="", looked_at=0, share=1)
+    asks: list[tuple[Step, Ask]] = field(default_factory=list)
     claims: dict[int, int] = field(default_factory=dict)
     artifacts: dict[tuple[int, str], bytes] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
@@ -76,9 +83,20 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(503)
         if self.ledger.fenced:
             return self._answer(409, {"code": "fenced"})
+        if match := _MAINTENANCE.fullmatch(self.path):
+            return self._maintain(Step(match[1]), Ask.model_validate_json(body))
         if self.ledger.refuse_claims:
             return self._answer(self.ledger.refuse_claims, {"detail": "not a runner's"})
         return self._answer(*self.ledger.claim(ClaimRequest.model_validate_json(body).number_in_pod))
+
+    def _maintain(self, step: Step, ask: Ask) -> None:
+        if self.ledger.refuse_maintenance:
+            return self._answer(self.ledger.refuse_maintenance, {"detail": "not a cleaner"})
+        if self.ledger.stumble_at and len(self.ledger.asks) == self.ledger.stumble_at:
+            self.ledger.stumble_at, self.ledger.away = 0, True
+            return self._answer(503)
+        self.ledger.asks.append((step, ask))
+        return self._answer(200, self.ledger.maintain(step, ask).model_dump())
 
     def do_PUT(self) -> None:
         body = self._body()

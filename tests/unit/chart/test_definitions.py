@@ -8,9 +8,11 @@ import yaml
 
 from forge_core import durations, resource
 from forge_core.crds import read
+from forge_core.maintenance import Task
 from forge_core.names import ANALYSIS_JOBS, GROUP, JOB_QUEUES, VERSION
 from forge_core.resource import JobSpec, Phase, QueueSpec
 from forge_runner.kinds.analysis.config import AnalysisConfig
+from forge_runner.kinds.cleanup.config import CleanupConfig
 from tests.builders.chart import CHART
 from tests.conftest import ROOT
 
@@ -87,9 +89,10 @@ def test_the_job_that_the_programs_read_has_the_fields_of_its_schema() -> None:
     assert set(schema(ANALYSIS_JOBS)["properties"]["spec"]["properties"]) == fields(JobSpec) - later
 
 
-def test_the_configuration_is_what_an_analysis_knows() -> None:
-    config = schema(ANALYSIS_JOBS)["properties"]["spec"]["properties"]["config"]
-    assert set(config["properties"]) == set(AnalysisConfig.model_fields)
+def test_the_configuration_is_what_the_kinds_know() -> None:
+    config = schema(ANALYSIS_JOBS)["properties"]["spec"]["properties"]["config"]["properties"]
+    assert set(config) == {*AnalysisConfig.model_fields, *CleanupConfig.model_fields}
+    assert config["task"]["enum"] == [str(task) for task in Task]
 
 
 def test_phases_are_the_programs_phases() -> None:

@@ -138,12 +138,12 @@ def test_the_large_values_hold_ten_thousand_analyses_at_once() -> None:
     assert queue.concurrency == 10_000
     assert queue.rate_limit is not None
     assert queue.rate_limit.max * parse_duration("5m") / queue.rate_limit.per >= 10_000
-    assert int(only(large, "ResourceQuota", "forge-jobs")["spec"]["hard"]["pods"]) >= 10_000
+    assert int(only(large, "ResourceQuota", "forge-jobs", "tenant-demo")["spec"]["hard"]["pods"]) >= 10_000
 
 
 def test_only_queues_whose_kind_is_built_are_open() -> None:
     queues = [manifest for manifest in rendered() if manifest["kind"] == "JobQueue"]
-    assert [queue["metadata"]["name"] for queue in queues if not queue["spec"]["paused"]] == ["analysis"]
+    assert [queue["metadata"]["name"] for queue in queues if not queue["spec"]["paused"]] == ["analysis", "cleanup"]
     for queue in queues:
         described = queue["metadata"]["annotations"]["forge-factory.dev/description"]
         assert queue["spec"]["paused"] == ("Paused" in described)
@@ -172,7 +172,10 @@ def test_every_pod_keeps_to_pod_security_restricted(variant: str) -> None:
             assert "memory" in container["resources"]["limits"], name
 
 
-NEEDS_KUBERNETES = {"Deployment/forge-operator", "Deployment/forge-api", "Job/forge-crds"}
+NEEDS_KUBERNETES = {
+    "Deployment/forge-operator", "Deployment/forge-api", "Job/forge-crds", "CronJob/forge-clean-up",
+    "CronJob/forge-usage", "CronJob/forge-purge",
+}  # fmt: skip
 
 
 def test_no_role_may_do_everything_or_read_all_secrets() -> None:
@@ -234,12 +237,12 @@ def test_each_tenant_has_a_redis_password_of_its_own() -> None:
     secrets = [
         m for m in rendered(tenants=two) if m["metadata"]["name"] == names.REDIS_SECRET and m["kind"] == "Secret"
     ]
-    assert len({secret["stringData"]["password"] for secret in secrets}) == 2
+    assert len({secret["stringData"]["password"] for secret in secrets}) == 3, "the system tenant's too"
 
 
 def test_a_tenants_own_values_go_before_the_defaults() -> None:
     quota = json.dumps({"a": {"namespace": "team-a", "quota": {"pods": 7}}})
-    hard = only(rendered(tenants=quota), "ResourceQuota", "forge-jobs")["spec"]["hard"]
+    hard = only(rendered(tenants=quota), "ResourceQuota", "forge-jobs", "team-a")["spec"]["hard"]
     assert hard["pods"] == "7"
     assert hard["requests.cpu"] == "100"
 
