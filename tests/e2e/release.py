@@ -62,7 +62,7 @@ class Release:
     def remove(self) -> None:
         """Uninstall it and delete what it keeps; nothing happens when it isn't there."""
         self.helm("uninstall", "--ignore-not-found", "--wait")
-        namespaces = (self.namespace, self.tenant_namespace)
+        namespaces = (self.namespace, self.tenant_namespace, f"forge-system-{self.name}")
         self.kubectl.run("delete", "namespace", *namespaces, "--ignore-not-found", "--timeout=110s")
 
 
@@ -73,6 +73,8 @@ def second_release(kubectl: Kubectl, name: str, folder: Path, **values: Any) -> 
         "installation": name,
         "installQueues": False,
         "tenants": {name: {"namespace": f"tenant-{name}"}},
+        # No clean-up of its own in the middle of a test that counts its jobs.
+        "schedules": {"jobs": {schedule: {"suspend": True} for schedule in ("clean-up", "usage", "purge")}},
         "api": LOCAL_VALUES["api"] | {"service": {"type": "ClusterIP"}},
     }
     file = folder / "values.yaml"
