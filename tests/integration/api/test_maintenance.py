@@ -1,20 +1,26 @@
 """Maintenance by the internal port: for the system tenant's clean-up runners alone, a batch a call."""
 
+import asyncio
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from forge_api.settings import Settings
 from forge_core.cluster import analysis_jobs, job_queues
+from forge_core.exits import Exit
 from forge_core.history.database import History
 from forge_core.history.records import JobRecord
 from forge_core.names import ANALYSIS_JOB_KIND
 from forge_core.resource import Phase
 from tests.builders.api import Api, MemoryCluster, RunnerPod, Signer, running_api
+from tests.integration.runner.pods import Pod
 
 pytestmark = pytest.mark.anyio
 SYSTEM = "forge-system"
@@ -143,3 +149,20 @@ async def test_postgresql_away_is_a_503_and_the_same_call_succeeds_later(
         assert (await ask(api, runner, "rows")).status_code == 503
         monkeypatch.setattr(purge, "_history", there)
     assert (await ask(api, runner, "rows")).status_code == 200
+
+
+async def test_the_real_runner_does_a_whole_purge(api: Api, cluster: MemoryCluster, tmp_path: Path) -> None:
+    await store(api, *(ended(100, number) for number in range(450)), ended(1))
+    token = tmp_path / "token-of-the-pod"
+    token.write_text(pod(cluster).token)
+    runner = Pod(
+        tmp_path / "pod", api.internal, kind="cleanup", attempts=1, config={"task": "purge-history"},
+        program=(sys.executable, "-m", "forge_runner"), environment={"FORGE_TOKEN_PATH": str(token)},
+    ).start()  # fmt: skip
+    assert await asyncio.to_thread(runner.end) == Exit.SUCCEEDED, runner.output
+    async with api.services.upkeep.purge._history.begin() as connection:
+        [row] = await connection.execute(text("select summary from attempts where outcome = 'succeeded'"))
+        left = (await connection.execute(text("select count(*) from jobs"))).scalar_one()
+    assert row.summary["changed"]["jobs"] == 450
+    assert row.summary["changed"]["hours"] > 99 * 24
+    assert left == 1
