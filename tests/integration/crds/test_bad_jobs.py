@@ -95,6 +95,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "21 languages": ({"config": {"languages": [f"L{n}" for n in range(21)]}}, "must have at most 20 items"),
     "a language that is an option": ({"config": {"languages": ["--all"]}}, "a language is written by its usual name"),
+    "a clean-up that is none": ({"config": {"task": "purge-everything"}}, 'Unsupported value: "purge-everything"'),
+    "a clean-up with a time of its own": (
+        {"config": {"task": "purge-history", "before": "2030-01-01"}},
+        'unknown field "spec.config.before"',
+    ),
     "a class in capitals": ({"resourceClass": "Large"}, "resourceClass must be the name of one of the queue's classes"),
     "a timeout without a unit": ({"timeout": "15"}, DURATION_FORM),
     "a timeout that is a number": ({"timeout": 15}, "must be of type string"),
@@ -146,6 +151,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "with letters of other scripts": {"repository__url": "https://example.com/проект"},
     "at a commit": {"repository__ref": "0123456789abcdef0123456789abcdef01234567"},
     "at a tag in a folder": {"repository__ref": "releases/v1.2.3-rc.1+build"},
+    "for a clean-up": {"repository": REMOVED, "config": {"task": "aggregate-usage"}},
     "that is cancelled from the start": {"cancel": True},
 }
 
