@@ -52,8 +52,58 @@ VARIANTS: dict[str, dict[str, str]] = {
     },
     "with Datadog's alerts": {"alerts": '{"sink": "datadog", "existingSecret": "datadog", "caSecret": "proxy-ca"}'},
     "with alerts to a receiver": {"alerts": '{"sink": "webhook", "existingSecret": "hook", "ports": [8443]}'},
+    "watched": {
+        "monitoring": '{"enabled": true, "rulesFile": {"enabled": true}, "dashboards": {"enabled": true},'
+        ' "labels": {"release": "prometheus"}}'
+    },
     "under another name": {"installation": '"second"', "imagePullSecrets": '[{"name": "pull"}]'},
 }
+
+
+TEXT = {"type": "string", "minLength": 1}
+TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"}
+MONITORING: dict[str, dict[str, Any]] = {
+    # What we use of monitoring.coreos.com/v1.
+    "PodMonitor": {
+        "type": "object",
+        "required": ["selector", "podMetricsEndpoints"],
+        "properties": {
+            "selector": {"type": "object", "required": ["matchLabels"], "properties": {"matchLabels": TEXTS}},
+            "podMetricsEndpoints": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"port": TEXT, "path": TEXT, "interval": DURATION}},
+            },
+        },
+    },
+    "PrometheusRule": {
+        "type": "object",
+        "required": ["groups"],
+        "properties": {
+            "groups": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["name", "rules"],
+                    "properties": {
+                        "name": TEXT,
+                        "rules": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "required": ["expr"],
+                                "properties": {
+                                    "alert": TEXT, "record": TEXT, "expr": TEXT, "for": DURATION, "labels": TEXTS,
+                                    "annotations": TEXTS,
+                                },
+                            },
+                        },
+                    },
+                },
+            }
+        },
+    },
+}  # fmt: skip
 
 
 COMBINATIONS = [(values, "as it comes") for values in VALUES[1:]] + [("values.yaml", variant) for variant in VARIANTS]
@@ -74,6 +124,8 @@ def validate(manifest: Manifest) -> None:
     if manifest["kind"] in DEFINITIONS:
         definition = DEFINITIONS[manifest["kind"]]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         jsonschema.validate(manifest["spec"], strict(definition["properties"]["spec"]))
+    elif manifest["kind"] in MONITORING:
+        jsonschema.validate(manifest["spec"], strict(MONITORING[manifest["kind"]]))
     else:
         kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
@@ -86,6 +138,8 @@ def strict(node: dict[str, Any]) -> dict[str, Any]:
         copy["additionalProperties"] = False
     if isinstance(node.get("additionalProperties"), dict):
         copy["additionalProperties"] = strict(node["additionalProperties"])
+    if "items" in node:
+        copy["items"] = strict(node["items"])
     return copy
 
 
