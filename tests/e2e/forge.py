@@ -11,7 +11,7 @@ import jwt
 
 from forge_core.names import API_VERSION
 from forge_core.resource import Phase
-from tests.conftest import Kubectl
+from tests.conftest import LOCAL, Kubectl
 from tests.services.waiting import wait_until
 
 GIT_HOST: Final = "git-server.git.svc"
@@ -132,13 +132,32 @@ class Jobs:
         self.forge.kubectl.apply(manifest)
         return name
 
-    def queue(self, **changes: Any) -> str:
-        """A JobQueue like `analysis` with changes to its spec; returns its name."""
+    def queue(self, like: str = "analysis", **changes: Any) -> str:
+        """A JobQueue like an installed one with changes to its spec; returns its name."""
         name = f"e2e-{uuid.uuid4().hex[:8]}"
-        spec = self.forge.kubectl.get("jobqueue", "analysis")["spec"]
+        spec = self.forge.kubectl.get("jobqueue", like)["spec"]
         manifest = {"apiVersion": API_VERSION, "kind": "JobQueue", "metadata": {"name": name}, "spec": spec | changes}
         self.forge.kubectl.apply(manifest)
         self.queues.append(name)
+        return name
+
+    def rehearsals(self, like: str = "analysis", **changes: Any) -> str:
+        """A queue like an installed one, whose jobs do what `rehearse` tells them (tests/runner_image)."""
+        image = (LOCAL / "rehearsal-image").read_text().strip()
+        size = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "192Mi"}}
+        fixed = {"resourceClasses": {"small": size}, "defaultResourceClass": "small", "paused": False}
+        return self.queue(like, jobType="rehearsal", image=image, **fixed, **changes)
+
+    def rehearse(self, queue: str, *plan: str) -> str:
+        """Apply a job that follows the plan, one entry an attempt: `fail/no route`; returns its name."""
+        name = f"e2e-{uuid.uuid4().hex[:8]}"
+        self.names.append(name)
+        paths = [f"{number}/{what}" for number, what in enumerate(plan, 1)]
+        self.forge.kubectl.apply({
+            "apiVersion": API_VERSION, "kind": "AnalysisJob",
+            "metadata": {"name": name, "namespace": self.forge.tenant_namespace},
+            "spec": {"queue": queue, "config": {"paths": paths}},
+        })  # fmt: skip
         return name
 
     def sized_queue(self, cpu: str, memory: str, **changes: Any) -> str:

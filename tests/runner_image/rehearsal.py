@@ -11,6 +11,7 @@ the last one stands for all that follow):
     1/fill            takes memory until the kernel ends it
     1/silent          stops the runner's own process: no heartbeat comes any more
     1/kill            kills the runner's own process, as a node's kernel may
+    1/late/3          the pod doesn't heed SIGTERM; so many seconds after it the work is done and is uploaded
 """
 
 import os
@@ -27,6 +28,8 @@ from forge_runner.report import Permanent, Report, Transient
 
 MEBIBYTE: Final = 1024 * 1024
 STEPS: Final = 5
+DEAF: Final = Path("/tmp/deaf")
+ASKED_TO_STOP: Final = Path("/tmp/asked-to-stop")
 
 
 def work(assignment: Assignment, workdir: Path, report: Report) -> Result:
@@ -83,6 +86,13 @@ def _kill(_argument: str, _report: Report) -> None:
     sys.exit()
 
 
+def _late(argument: str, _report: Report) -> None:
+    DEAF.touch()
+    while not ASKED_TO_STOP.exists():
+        time.sleep(0.1)
+    time.sleep(float(argument or 1))
+
+
 PLAYS: Final[Mapping[str, Callable[[str, Report], None]]] = {
     "succeed": _succeed,
     "fail": _fail,
@@ -92,4 +102,5 @@ PLAYS: Final[Mapping[str, Callable[[str, Report], None]]] = {
     "fill": _fill,
     "silent": _silent,
     "kill": _kill,
+    "late": _late,
 }

@@ -193,6 +193,8 @@ class Attempts:
                 return
             if await _own(connection, owner):
                 raise Fenced("another outcome of this attempt is stored")
+            if outcome.status == "succeeded":  # how it failed may still be told while the job is being cancelled
+                await _refuse_when(connection, owner.job_uid, _OVER)
             await _all_stored(connection, owner, outcome.artifacts)
             await connection.execute(_FINISH, values)
             await write_notes(connection, _stages(owner, outcome, now))

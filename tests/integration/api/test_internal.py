@@ -244,6 +244,18 @@ async def test_nothing_is_taken_for_a_job_that_is_over(api: Api, cluster: Memory
         assert (answer.status_code, answer.json()["code"]) == (409, "fenced")
 
 
+async def test_a_job_that_is_being_cancelled_takes_no_result_but_hears_how_it_failed(
+    api: Api, cluster: MemoryCluster
+) -> None:
+    job = cluster.job("tenant-acme", "sample")
+    pod = cluster.pod("tenant-acme", job)
+    await claim(api, pod)
+    await api.services.records.write([recorded(job, Phase.CANCELLING)])
+    late = await commit(api, pod, 1)
+    assert (late.status_code, late.json()["code"]) == (409, "fenced")
+    assert (await commit(api, pod, 1, status="failed", failure_class="disruption")).status_code == 204
+
+
 async def test_an_outcome_whose_artefacts_are_not_there_is_refused(api: Api, cluster: MemoryCluster) -> None:
     pod = cluster.pod("tenant-acme", cluster.job("tenant-acme", "sample"))
     await claim(api, pod)
