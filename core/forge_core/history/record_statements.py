@@ -69,7 +69,7 @@ FIRST_ENDS: Final = text(f"""
             order by a.number desc limit 1), 'transient') else j.failure_class end
     where j.resource_uid = any(:uids) and j.phase in {TERMINAL} and j.recorded_at is null
     returning j.id, j.resource_uid as uid, j.tenant, j.queue, j.phase, j.repository_id, j.message, j.started_at,
-        j.completed_at, j.failure_class
+        j.completed_at, j.failure_class, j.kind
 """)  # noqa: S608
 
 CLOSE_ATTEMPTS: Final = text("""

@@ -74,6 +74,8 @@ class End:
     completed_at: datetime | None
     failure_class: str = ""
     attempts: tuple["Tried", ...] = ()
+    kind: str = ""
+    """Of work, as its queue had it when it was last there: the queue may be deleted before its jobs have ended."""
     breached: bool = False
     """Whether this end, and nobody before, told that the job broke its SLA."""
 
@@ -194,7 +196,7 @@ async def _first_ends(connection: AsyncConnection, uids: list[UUID], kinds: dict
     if ends:
         await connection.execute(sql.CLOSE_ATTEMPTS, {"uids": [end.uid for end in ends]})
         ends = await _with_attempts(connection, ends)
-    made = [(end, event_of(end, kinds.get(end.uid, ""))) for end in ends]
+    made = [(end, event_of(end, kinds.get(end.uid) or end.kind)) for end in ends]
     events = [
         {"id": event["id"], "job_id": end.id, "tenant": end.tenant, "type": event["type"], "event": json.dumps(event)}
         for end, event in made

@@ -37,16 +37,19 @@ async def history(history_url: str) -> AsyncIterator[History]:
         yield history
 
 
+def made_record(tenant: str, job: uuid.UUID, phase: Phase, *, version: int = 2, kind: str = "analysis") -> JobRecord:
+    """What the operator would record of an analysis."""
+    return JobRecord(
+        uid=job, resource_version=version, tenant=tenant, namespace=f"tenant-{tenant}", name=f"job-{job}",
+        queue="analysis", kind=kind, spec={"queue": "analysis", "repositoryId": "r1"}, priority=1, phase=phase,
+        created_at=NOW, completed_at=NOW if phase.terminal else None,
+        message="it broke" if phase is Phase.FAILED else "",
+    )  # fmt: skip
+
+
 async def end_jobs(history: History, tenant: str, count: int, phase: Phase = Phase.COMPLETED) -> list[uuid.UUID]:
     """Record the ends of so many analyses, each of which writes its event; answers their ids."""
-    records = [
-        JobRecord(
-            uid=uuid.uuid4(), resource_version=2, tenant=tenant, namespace=f"tenant-{tenant}", name=f"job-{number}",
-            queue="analysis", kind="analysis", spec={"queue": "analysis", "repositoryId": "r1"}, priority=1,
-            phase=phase, created_at=NOW, completed_at=NOW, message="it broke" if phase is Phase.FAILED else "",
-        )
-        for number in range(count)
-    ]  # fmt: skip
+    records = [made_record(tenant, uuid.uuid4(), phase) for _ in range(count)]
     await Records(history).write(records)
     return [record.uid for record in records]
 

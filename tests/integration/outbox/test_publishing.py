@@ -12,6 +12,7 @@ from psycopg import connect
 
 from forge_core.history.database import History
 from forge_core.history.outbox import Channel, Outbox
+from forge_core.history.records import Records
 from forge_core.names import events_stream, redis_user
 from forge_core.progress import Progress
 from forge_core.resource import Phase
@@ -23,6 +24,7 @@ from tests.integration.outbox.conftest import (
     all_published,
     by_job,
     end_jobs,
+    made_record,
     publishing,
     unpublished,
     written,
@@ -207,6 +209,15 @@ async def test_the_tenants_that_have_something_to_be_told_are_found_one_by_one(h
     outbox = Outbox(history)
     await outbox.published([event.id for event in await outbox.heads("b", 10)])
     assert await outbox.tenants() == ["a", "c"]
+
+
+async def test_the_end_of_a_job_whose_queue_was_deleted_meanwhile_is_an_event(
+    history: History, history_url: str
+) -> None:
+    [job] = await end_jobs(history, "t", 1, Phase.RUNNING)
+    [record] = await Records(history).write([made_record("t", job, Phase.COMPLETED, version=3, kind="")])
+    assert record.kind == "analysis"
+    assert [owner for owner, _ in written(history_url)] == [str(job)]
 
 
 async def test_a_job_that_no_tenant_owns_makes_no_event(history: History, history_url: str) -> None:
