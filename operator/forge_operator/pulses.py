@@ -46,7 +46,7 @@ class Pulses:
     def __init__(self) -> None:
         self.pace = 1.0
         self.silent: dict[str, Pulse] = {}
-        """Those that have been silent for long enough to be asked about."""
+        """Those that were silent at the last look for long enough to be asked about: each decision asks about all."""
         self._pulses: dict[str, Pulse] = {}
         self._heard: dict[str, float] = {}
 
@@ -54,7 +54,8 @@ class Pulses:
         """A job's heartbeat was read at `at` (monotonic seconds)."""
         pulse = self._after(self._pulses.get(uid), looked, at)
         self._pulses[uid] = pulse
-        if pulse.silence >= LEAST:
+        # While nobody of the tenant is heard either there is nothing to ask, however many they are.
+        if pulse.silence >= LEAST and (pulse.begun or self.heard(pulse)):
             self.silent[uid] = pulse
         else:
             self.silent.pop(uid, None)

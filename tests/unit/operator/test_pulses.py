@@ -95,7 +95,7 @@ def test_a_pod_that_was_never_heard_hangs_only_if_others_of_its_tenant_are_heard
     assert not watching.stalled(), "perhaps the way to Redis is shut"
     for number in range(2):
         watching.pulses.look("other", Looked("demo", "pod-o", BEGAN, beat(number)), watching.at)
-    assert watching.stalled()
+    assert watching.looks(1).stalled()
     other_tenant = Watching().looks(int(FIRST_BEAT_SECONDS) + 1)
     for number in range(2):
         other_tenant.pulses.look("other", Looked("acme", "pod-o", BEGAN, beat(number)), other_tenant.at)
