@@ -3,7 +3,6 @@ its Job controller and kubelets when told. What the real schema refuses, it refu
 """
 
 from collections.abc import Callable
-from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,7 +29,7 @@ from tests.builders.operator import NOW, Raw, condition, make_pod
 
 
 class World:
-    """The cluster. `deliver` hands an event on; by default to the operator's picture at once."""
+    """The cluster; the operator's picture hears of each event at once. What is stored is never changed in place."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -50,7 +49,7 @@ class World:
     def put(self, kind: Kind, raw: Raw) -> Raw:
         """Store an object under a new version and tell the operator."""
         self.version += 1
-        raw = deepcopy(raw)
+        raw = copied(raw)
         raw["metadata"]["resourceVersion"] = str(self.version)
         raw["metadata"].setdefault("creationTimestamp", timestamp(self.now))
         event = "MODIFIED" if (kind, raw["metadata"]["uid"]) in self.stored else "ADDED"
@@ -64,7 +63,7 @@ class World:
         if raw is None:
             return
         self.version += 1
-        raw["metadata"]["resourceVersion"] = str(self.version)
+        raw = {**raw, "metadata": {**raw["metadata"], "resourceVersion": str(self.version)}}
         self._tell(kind, "DELETED", raw)
         owned = [key for key, other in self.stored.items() if uid in _owners(other)]
         for key in owned:
@@ -72,7 +71,7 @@ class World:
 
     def change(self, kind: Kind, uid: str, change: Callable[[Raw], None]) -> None:
         """Change a stored object."""
-        raw = deepcopy(self.stored[kind, uid])
+        raw = copied(self.stored[kind, uid])
         change(raw)
         self.put(kind, raw)
 
@@ -81,8 +80,8 @@ class World:
         return [raw for (stored, _), raw in self.stored.items() if stored is kind]
 
     def _tell(self, kind: Kind, event: str, raw: Raw) -> None:
-        self.log.append((kind, event, deepcopy(raw)))
-        self.picture.observe(kind, event, deepcopy(raw))
+        self.log.append((kind, event, raw))
+        self.picture.observe(kind, event, raw)
 
     # --- the operator ---
 
@@ -90,7 +89,7 @@ class World:
         """The operator begins anew: it lists everything, and reads the recent starts from the history."""
         self.picture = Picture(self.now)
         for (kind, _), raw in self.stored.items():
-            self.picture.observe(kind, None, deepcopy(raw))
+            self.picture.observe(kind, None, raw)
         for kind in Kind:
             self.picture.relisted(kind, {uid for stored, uid in self.stored if stored is kind}, self.version)
         if history_known:
@@ -170,7 +169,7 @@ class World:
 
     def _create(self, action: CreateJob) -> None:
         self.picture.hold(action.uid, action.queue, action.namespace)
-        body = deepcopy(action.body)
+        body = copied(action.body)
         uid = f"job-{body['metadata']['name']}"
         if (Kind.ANALYSIS_JOB, action.uid) in self.stored and (Kind.JOB, uid) not in self.stored:
             body["metadata"]["uid"] = f"job-{body['metadata']['name']}"
@@ -185,7 +184,7 @@ class World:
             return
         if action.spare:
             self.picture.noticed(action.uid, self.now)
-        raw = deepcopy(self.stored[key])
+        raw = copied(self.stored[key])
         before = Phase(raw.get("status", {}).get("phase", "Queued"))
         status = {**raw.get("status", {}), **action.status}
         raw["status"] = {name: value for name, value in status.items() if value is not None}
@@ -211,7 +210,7 @@ class World:
         live = [pod for pod in pods if pod["status"]["phase"] in {"Pending", "Running"}]
         failed = [pod for pod in pods if pod["status"]["phase"] == "Failed"]
         done = any(pod["status"]["phase"] == "Succeeded" for pod in pods)
-        spec, status = job["spec"], deepcopy(job.get("status", {}))
+        spec, status = job["spec"], copied(job.get("status", {}))
         conditions = status.setdefault("conditions", [])
         over = any(one["type"] in {"Complete", "Failed"} for one in conditions)
         if spec.get("suspend") and not over:
@@ -271,6 +270,13 @@ class World:
     def wait(self, seconds: float) -> None:
         """Time goes by."""
         self.now += timedelta(seconds=seconds)
+
+
+def copied(raw: Any) -> Any:
+    """A copy of JSON, all the way down: several times as fast as `copy.deepcopy`, which would be most of a run."""
+    if isinstance(raw, dict):
+        return {key: copied(value) for key, value in raw.items()}
+    return [copied(item) for item in raw] if isinstance(raw, list) else raw
 
 
 def _owners(raw: Raw) -> list[str]:

@@ -44,13 +44,15 @@ def admissions(picture: Picture, now: datetime) -> list[Admission]:
     allowed = {queue: dict(left) for queue in queues}
     rounds: dict[str, Admission] = {}
     again = set(queues)
-    while again:
+    for _ in range(len(left) + 1):  # each tenant is cut at most once
         for queue in again:
             rounds[queue] = _admit(open_round(picture, now, queue, by_tenant), dict(allowed[queue]))
         fewer = cuts(picture, left, {queue: rounds[queue].admitted for queue in queues}) if left else {}
         for queue, counts in fewer.items():
             allowed[queue].update(counts)
         again = set(fewer)
+        if not again:
+            break
     return [rounds[queue] for queue in queues]
 
 
