@@ -46,6 +46,7 @@ class Promises(RuleBasedStateMachine):
             limit: Raw = {"rateLimit": {"max": RATE, "per": "60s"}} if queue == "limited" else {}
             self.storm.put(Kind.JOB_QUEUE, make_queue(queue, concurrency=concurrency, **limit))
             self.storm.limit("queue", queue, concurrency)
+        self.cap_acme(None)
         self.weigh("beta", weight)
         self.weigh("cora", 6 - weight)
         self.storm.fresh_picture()
@@ -134,21 +135,17 @@ class Promises(RuleBasedStateMachine):
 
     # --- what the line does ---
 
-    @rule(kind=KINDS, count=st.integers(1, 5))
-    def deliver(self, kind: Kind, count: int) -> None:
-        """Some events arrive."""
-        self.storm.deliver(kind, count)
-
-    @rule()
-    def deliver_all(self) -> None:
-        """The watches catch up."""
-        for kind in Kind:
-            self.storm.deliver(kind)
-
-    @rule(kind=KINDS, count=st.integers(1, 4))
-    def lose(self, kind: Kind, count: int) -> None:
-        """Some events never arrive."""
-        self.storm.lose(kind, count)
+    @rule(what=st.sampled_from(["deliver", "lose", "begin a list", "end a list"]), kind=KINDS, count=st.integers(1, 5))
+    def line(self, what: str, kind: Kind, count: int) -> None:
+        """Events arrive or never do; a relist reads what is there, and works it in later."""
+        if what == "deliver":
+            self.storm.deliver(kind, count)
+        elif what == "lose":
+            self.storm.lose(kind, count)
+        elif what == "begin a list":
+            self.storm.begin_list(kind)
+        else:
+            self.storm.end_list(kind)
 
     @rule(pick=RANDOM)
     def repeat(self, pick: random.Random) -> None:
@@ -156,16 +153,6 @@ class Promises(RuleBasedStateMachine):
         events = self.storm.log[-80:]
         for kind, event, raw in pick.sample(events, min(len(events), 30)):
             self.storm.picture.observe(kind, event, raw)
-
-    @rule(kind=KINDS)
-    def begin_list(self, kind: Kind) -> None:
-        """A relist reads what is there."""
-        self.storm.begin_list(kind)
-
-    @rule(kind=KINDS)
-    def end_list(self, kind: Kind) -> None:
-        """And works it in later."""
-        self.storm.end_list(kind)
 
     # --- what the operator does and suffers ---
 
@@ -179,20 +166,15 @@ class Promises(RuleBasedStateMachine):
         ], "asked twice it starts the same"
         self.storm.carry_out(made.actions, lambda: pick.choice(FATES))
 
-    @rule()
-    def late_writes(self) -> None:
-        """Writes arrive that were sent some time ago."""
-        self.storm.carry_out_late()
-
-    @rule()
-    def ask_again(self) -> None:
-        """Lost answers are asked for again."""
-        self.storm.ask_again()
-
-    @rule()
-    def record(self) -> None:
-        """The recorder catches up."""
-        self.storm.record()
+    @rule(what=st.sampled_from(["late writes", "lost answers", "records"]))
+    def catch_up(self, what: str) -> None:
+        """Writes arrive that were sent some time ago, lost answers are asked for again, the recorder writes."""
+        if what == "late writes":
+            self.storm.carry_out_late()
+        elif what == "lost answers":
+            self.storm.ask_again()
+        else:
+            self.storm.record()
 
     @rule(pick=RANDOM, history=st.booleans())
     def kill(self, pick: random.Random, history: bool) -> None:
@@ -218,12 +200,32 @@ class Promises(RuleBasedStateMachine):
         if calm:
             self.calm_for_a_moment()
 
-    @rule(pick=RANDOM, rounds=st.integers(4, 10), queue=st.sampled_from(QUEUES))
-    def a_rush(self, pick: random.Random, rounds: int, queue: str) -> None:
-        """The same with every tenant's jobs in one queue."""
+    @rule(
+        pick=RANDOM,
+        rounds=st.integers(6, 14),
+        queue=st.sampled_from(QUEUES),
+        slots=st.integers(1, 6),
+        cap=st.sampled_from([None, None, 1, 3]),
+    )
+    def a_rush(self, pick: random.Random, rounds: int, queue: str, slots: int, cap: int | None) -> None:
+        """The same with every tenant's jobs in one queue, and then a calm."""
+        self.edit_queue(queue, slots, paused=False)
+        self.cap_acme(cap)
         for namespace in TENANTS:
             self.apply_jobs(pick.randint(1, 3), queue, namespace, pick.choice([None, 1, 9]))
+        if pick.random() < 0.7:  # they meet in one decision
+            for kind in Kind:
+                self.storm.deliver(kind)
         for _ in range(rounds):
+            self._gust(pick)
+        self.calm_for_a_moment()
+
+    @rule(pick=RANDOM, rounds=st.integers(8, 20))
+    def a_long_while(self, pick: random.Random, rounds: int) -> None:
+        """Hypothesis takes each rule as often as any other: most of what happens happens here."""
+        for _ in range(rounds):
+            if pick.random() < 0.3:
+                self.apply_jobs(pick.randint(1, 2), pick.choice(QUEUES), pick.choice(list(TENANTS)), None)
             self._gust(pick)
 
     def _gust(self, pick: random.Random) -> None:
@@ -231,14 +233,14 @@ class Promises(RuleBasedStateMachine):
             if pick.random() < 0.7:
                 self.storm.deliver(kind, pick.randint(0, 6))
         if pick.random() < 0.2:
-            self.lose(pick.choice(list(Kind)), pick.randint(1, 3))
+            self.storm.lose(pick.choice(list(Kind)), pick.randint(1, 3))
         if pick.random() < 0.2:
             self.repeat(pick)
         if pick.random() < 0.3:
             kind = pick.choice(list(Kind))
-            (self.end_list if kind in self.storm.lists else self.begin_list)(kind)
+            (self.storm.end_list if kind in self.storm.lists else self.storm.begin_list)(kind)
         if pick.random() < 0.2:
-            pick.choice([self.late_writes, self.ask_again, self.record])()
+            self.catch_up(pick.choice(["late writes", "lost answers", "records"]))
         self.turn(pick)
         if pick.random() < 0.5:
             self.work(1, pick)
@@ -313,11 +315,12 @@ class Promises(RuleBasedStateMachine):
         if not hasattr(self, "storm"):
             return
         for queue in QUEUES:
-            self.edit_queue(queue, 6, paused=False)
+            self.edit_queue(queue, 20, paused=False)
         self.storm.change(Kind.JOB_QUEUE, "uid-queue-limited", lambda raw: raw["spec"].pop("rateLimit"))
-        self.cap_acme(2)
-        for _ in range(12 * (self.count + 4)):
-            self.storm.calm()
+        self.cap_acme(6)
+        for number in range(12 * (self.count + 4)):
+            if number % 4 == 0:
+                self.storm.calm()
             if all(phase_of(job).terminal for job in self.storm.of(Kind.ANALYSIS_JOB)):
                 return
             self.storm.step_controller()
@@ -340,5 +343,5 @@ class Promises(RuleBasedStateMachine):
 
 TestPromises = Promises.TestCase
 TestPromises.settings = settings(
-    max_examples=50, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -1,0 +1,72 @@
+"""The operator as a process explains real jobs: a waiting one, one whose image isn't there, one that is over."""
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.conftest import Kubectl
+from tests.integration.operator.conftest import analysis_job
+from tests.services.operator import OperatorProcess
+from tests.services.waiting import wait_until
+
+pytestmark = pytest.mark.cluster
+TOKEN = "for-this-test"
+
+
+def ask(operator: OperatorProcess, uid: str, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
+    """As the API does."""
+    url = f"http://127.0.0.1:{operator.port}/explain/{uid}"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_a_job_is_explained_from_its_gate_to_its_pod_in_the_words_of_its_status(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    operator.environment["FORGE_OPERATOR_TOKEN"] = TOKEN
+    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec":{"paused":true,"image":"none.invalid/x:1"}}')
+    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
+    operator.start()
+    uids = {
+        name: kubectl.get("-n", tenant_namespace, "analysisjob", name)["metadata"]["uid"] for name in ("a", "b", "c")
+    }
+
+    def explained(name: str) -> dict[str, Any]:
+        status, found = ask(operator, uids[name])
+        assert status == 200, found
+        return found
+
+    def status_message(name: str) -> str:
+        status = kubectl.get("-n", tenant_namespace, "analysisjob", name).get("status", {})
+        return str(status.get("message", ""))
+
+    assert ask(operator, uids["a"], "another")[0] == 401
+    assert ask(operator, "nobody")[0] == 404
+    wait_until(lambda: "paused" in status_message("c"), 60, "it is told")
+    assert explained("c")["message"] == status_message("c")
+    assert explained("c")["line"]["length"] == 3
+
+    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec":{"paused":false}}')
+    wait_until(lambda: "2 of 2 running" in status_message("c"), 60, "the gate changes")
+    found = explained("c")
+    assert found["message"] == status_message("c")
+    assert (found["line"]["position"], found["line"]["length"], found["line"]["expectedStart"]) == (1, 1, None)
+    assert [step["name"] for step in found["chain"] if step["verdict"] == "holds"] == ["concurrency"]
+
+    pulls = "Admitted; the runner's image can't be pulled and is tried again: "
+    wait_until(lambda: status_message("a").startswith(pulls), 120, "the kubelet tells")
+    found = explained("a")
+    assert found["message"] == status_message("a")
+    assert [step["name"] for step in found["chain"] if step["verdict"] == "holds"] == ["image"]
+    assert found["advice"].startswith("An administrator checks the queue's image")
+
+    kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "a", "--type=merge", "-p", '{"spec":{"cancel":true}}')
+    wait_until(lambda: status_message("a") == "Cancelled on request", 90, "it is cancelled")
+    wait_until(lambda: explained("a")["message"] == "Cancelled on request", what="the end is explained")
