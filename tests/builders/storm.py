@@ -113,10 +113,14 @@ class Storm(World):
             self._do(action, answered=True)
 
     def ask_again(self) -> None:
-        """Creations whose answer was lost are sent again: the Job is found there."""
+        """Creations whose answer was lost are sent again, unless the outcome is known or no Job is wanted any more."""
         unknown, self.unknown = self.unknown, {}
         for action in unknown.values():
-            self._do(action, answered=True)
+            job = self.picture.analysis_jobs.get(action.uid)
+            if (action.namespace, action.uid) in self.picture.jobs or job is None or job.status.phase.terminal:
+                self.picture.release(action.uid)
+            else:
+                self._do(action, answered=True)
 
     def kill(self, pick: random.Random, *, history_known: bool) -> None:
         """The operator dies; what it had sent is carried out or not, then another begins with lists of everything."""

@@ -43,15 +43,15 @@ class Creation:
         self._sink.picture.hold(action.uid, action.queue, action.namespace)
         pause, sent = FIRST_PAUSE, time.monotonic()
         while True:
-            leads = self._leads()
-            sent = time.monotonic() if leads else sent
+            sends = self._leads() and self._is_wanted(action)
+            sent = time.monotonic() if sends else sent
             try:
-                self._made(action, await self._ask(action, leads))
+                self._made(action, await self._ask(action, sends))
             except ClusterError as error:
                 if isinstance(error, Unavailable) and error.status == TOO_MANY_REQUESTS:
                     self._sink.picture.release(action.uid)
                     raise
-                if self._settles(error, leads, time.monotonic() - sent):
+                if self._settles(error, sends, time.monotonic() - sent):
                     self._refused(action, error)
                     return
                 _log.warning(
@@ -59,13 +59,22 @@ class Creation:
                 )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
+                if (action.namespace, action.uid) in self._sink.picture.jobs:
+                    # The watch has told the outcome. To send it again could make a second one, once this is deleted.
+                    self._sink.picture.release(action.uid)
+                    return
             else:
                 return
 
-    async def _ask(self, action: CreateJob, leads: bool) -> Raw:
-        """The Job: made now or found there. Without the Lease it is only looked for."""
+    def _is_wanted(self, action: CreateJob) -> bool:
+        """Whether the AnalysisJob is still to have a Job. One that is over may have had its own, and lost it again."""
+        job = self._sink.picture.analysis_jobs.get(action.uid)
+        return job is not None and not job.status.phase.terminal
+
+    async def _ask(self, action: CreateJob, sends: bool) -> Raw:
+        """The Job: made now or found there. Without the Lease, or no longer wanted, it is only looked for."""
         name = text(action.body, "metadata", "name")
-        if not leads:
+        if not sends:
             return await self._cluster.get(jobs(action.namespace, name))
         try:
             return await self._cluster.create(jobs(action.namespace), action.body, fieldManager=FIELD_MANAGER)
@@ -78,11 +87,11 @@ class Creation:
             raise
 
     @staticmethod
-    def _settles(error: ClusterError, leads: bool, seconds_since_sent: float) -> bool:
+    def _settles(error: ClusterError, sends: bool, seconds_since_sent: float) -> bool:
         """Whether an error says for certain that there is no Job and that none will appear."""
         if not isinstance(error, ApiError) or isinstance(error, Unavailable):
             return False
-        return leads or not isinstance(error, NotFound) or seconds_since_sent > IN_FLIGHT_SECONDS
+        return sends or not isinstance(error, NotFound) or seconds_since_sent > IN_FLIGHT_SECONDS
 
     def _made(self, action: CreateJob, made: Raw) -> None:
         picture = self._sink.picture

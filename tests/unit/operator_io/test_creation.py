@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+from aiohttp import web
 
 from forge_core.cluster import Unavailable
 from forge_operator.actions import CreateJob
@@ -13,7 +14,7 @@ from forge_operator.digests import Kind
 from forge_operator.metrics import Metrics
 from forge_operator.observe.sink import Sink
 from forge_operator.picture import Picture
-from tests.builders.operator import NAMESPACE, NOW, make_child, make_job, make_namespace, make_queue
+from tests.builders.operator import NAMESPACE, NOW, make_child, make_job, make_namespace, make_queue, with_status
 from tests.services.apiserver import Script, answer, hang_up, refusal, scripted
 from tests.services.waiting import eventually
 
@@ -123,3 +124,27 @@ async def test_without_the_lease_an_unknown_outcome_is_only_read(bench: Bench) -
 
 async def _after(bench: Bench, tries: int) -> bool:
     return bench.script.calls.count(CREATE) >= tries
+
+
+async def test_a_creation_whose_job_the_watch_has_shown_is_not_sent_again(bench: Bench) -> None:
+    def unanswered() -> web.Response:
+        bench.picture.observe(Kind.JOB, "ADDED", JOB)
+        return hang_up()
+
+    bench.script.on(CREATE, unanswered)
+    await bench.creation.create(ACTION)
+    assert bench.script.calls == [CREATE]
+    assert not bench.picture.holds
+    assert holds_a_slot(bench)
+
+
+async def test_a_job_that_is_over_meanwhile_is_not_given_a_second_one(bench: Bench) -> None:
+    def unanswered() -> web.Response:
+        bench.picture.observe(Kind.ANALYSIS_JOB, "MODIFIED", with_status(AJ, phase="Cancelled"))
+        return hang_up()
+
+    bench.script.on(CREATE, unanswered)
+    bench.script.on(READ, answer(JOB))
+    await bench.creation.create(ACTION)
+    assert bench.script.calls == [CREATE, READ]
+    assert not bench.picture.holds
