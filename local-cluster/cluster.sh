@@ -4,7 +4,7 @@
 . "$(dirname "$0")/here.sh"
 MADE=$LOCAL/cluster-made   # there from the moment on when kind has finished
 
-exists() { kind get clusters 2>/dev/null | grep -qx "$CLUSTER"; }
+exists() { kind get clusters 2>/dev/null | grep -x "$CLUSTER" >/dev/null; }   # with -q it would end kind early, which fails
 answers() { [ -e "$MADE" ] && kubectl get --raw=/readyz --request-timeout=5s >/dev/null 2>&1; }
 create() {
   local image=()
