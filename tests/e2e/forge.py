@@ -57,9 +57,14 @@ class Forge:
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def phase(self, name: str) -> str:
-        """Its phase, "" before the operator has seen it."""
+        """Its phase, "" when it isn't there."""
         job = self.job(name) or {}
         return str(job.get("status", {}).get("phase", ""))
+
+    def message(self, name: str) -> str:
+        """Why it waits or how it fares, "" before the operator has said so."""
+        job = self.job(name) or {}
+        return str(job.get("status", {}).get("message", ""))
 
     def progress(self, name: str) -> int:
         """Its percentage, 0 before the first one."""

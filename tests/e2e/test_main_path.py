@@ -94,15 +94,13 @@ def test_credentials_of_another_host_are_not_sent(forge: Forge, jobs: Jobs, serv
 
 def test_a_job_for_a_queue_that_is_not_there_waits_and_says_so(forge: Forge, jobs: Jobs, small_repository: str) -> None:
     name = jobs.submit(small_repository, queue="not-there-yet")
-    job = wait_until(lambda: found if (found := forge.job(name) or {}).get("status", {}).get("message") else None)
-    assert job["status"]["phase"] == Phase.QUEUED
-    assert "not-there-yet" in job["status"]["message"]
+    assert "not-there-yet" in wait_until(lambda: forge.message(name))
+    assert forge.phase(name) == Phase.QUEUED
 
 
 def test_a_job_for_a_kind_that_is_not_built_waits_in_its_paused_queue(
     forge: Forge, jobs: Jobs, small_repository: str
 ) -> None:
     name = jobs.submit(small_repository, queue="refactoring")
-    job = wait_until(lambda: found if (found := forge.job(name) or {}).get("status", {}).get("message") else None)
-    assert job["status"]["phase"] == Phase.QUEUED
-    assert "paused" in job["status"]["message"]
+    assert "paused" in wait_until(lambda: forge.message(name))
+    assert forge.phase(name) == Phase.QUEUED

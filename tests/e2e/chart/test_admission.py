@@ -63,7 +63,7 @@ def test_a_job_may_come_before_its_queue(forge: Forge, jobs: Jobs, small_reposit
     manifest = forge.kubectl.get("jobqueue", queue)
     forge.kubectl.run("delete", "jobqueue", queue)
     name = jobs.submit(small_repository, queue)
-    said = wait_until(lambda: (forge.job(name) or {}).get("status", {}).get("message"))
+    said = wait_until(lambda: forge.message(name))
     assert queue in said
     forge.kubectl.apply({**manifest, "metadata": {"name": queue}, "status": {}})
     forge.wait_for(name, Phase.COMPLETED)
@@ -72,10 +72,10 @@ def test_a_job_may_come_before_its_queue(forge: Forge, jobs: Jobs, small_reposit
 def test_a_class_that_was_removed_later_keeps_the_job_waiting(forge: Forge, jobs: Jobs, small_repository: str) -> None:
     queue = jobs.queue(paused=True)
     name = jobs.submit(small_repository, queue, resourceClass="large")
-    wait_until(lambda: forge.phase(name))
+    wait_until(lambda: forge.message(name))
     patch = '{"spec": {"paused": false, "resourceClasses": {"large": null}}}'
     forge.kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", patch)
-    wait_until(lambda: "large" in (forge.job(name) or {})["status"]["message"], what="it says which class is missing")
+    wait_until(lambda: "large" in forge.message(name), what="it says which class is missing")
     assert forge.phase(name) == Phase.QUEUED
 
 
