@@ -111,8 +111,8 @@ class Bench:
         waiting = await crowd.submit([tenant for tenant in LARGE for _ in range(BACKLOG)], priority=1)
         waiting += await crowd.submit([SMALL] * BACKLOG, priority=LOWEST_PRIORITY)
         await self._until_told(crowd, waiting)
-        await self._restart(crowd)
         await self._urgent(crowd)
+        await self._restart(crowd)
 
     async def _until_told(self, crowd: Crowd, names: list[str]) -> None:
         await crowd.until(lambda: all(crowd.told.get(name) for name in names), STEP_SECONDS, "the waiting are told why")
