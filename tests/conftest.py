@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 LOCAL = ROOT / ".local"
+# A busy machine is no failure: nothing here is judged by the time it takes.
+settings.register_profile("forge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("forge")
 
 
 @pytest.fixture(scope="session")

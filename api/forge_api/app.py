@@ -8,7 +8,18 @@ from forge_api.internal import routes as internal
 from forge_api.limits import BodyLimits, internal_limit, public_limit
 from forge_api.metrics import Measured
 from forge_api.problems import ProblemView
-from forge_api.routes import analyses, explaining, health, logs, progress, repositories, results, timeline, usage
+from forge_api.routes import (
+    analyses,
+    dead_letters,
+    explaining,
+    health,
+    logs,
+    progress,
+    repositories,
+    results,
+    timeline,
+    usage,
+)
 from forge_api.services import Services
 
 VERSION = "0.1.0"
@@ -17,7 +28,7 @@ VERSION = "0.1.0"
 def public_app(services: Services) -> FastAPI:
     """Everything that a token of a tenant opens."""
     app = _app("Forge Jobs", services)
-    for module in (analyses, explaining, timeline, results, logs, progress, repositories, usage, health):
+    for module in (analyses, dead_letters, explaining, timeline, results, logs, progress, repositories, usage, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimits, limit_of=public_limit)
     app.add_middleware(Measured, metrics=services.metrics, port="public")

@@ -11,7 +11,7 @@ log = get_logger("api.background")
 
 
 @asynccontextmanager
-async def repeating(name: str, once: Callable[[], Awaitable[None]], seconds: float) -> AsyncIterator[None]:
+async def repeating(name: str, once: Callable[[], Awaitable[object]], seconds: float) -> AsyncIterator[None]:
     """Call `once` every `seconds` until the block ends."""
 
     async def forever() -> None:

@@ -83,7 +83,7 @@ class Measured:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = getattr(scope.get("route"), "path_format", "unmatched")
             method = scope.get("method", "WEBSOCKET")
             self._metrics.requests.labels(self._port, _known(method), route, str(status)).inc()
             self._metrics.seconds.labels(self._port, route).observe(time.perf_counter() - begun)

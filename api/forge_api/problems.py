@@ -29,6 +29,8 @@ class ProblemView(BaseModel):
     detail: str
     error: str
     code: str | None = None
+    retriedBy: str | None = None  # noqa: N815 - as the other answers spell it
+    """With code `redriven`: the id of the job that does this one again already."""
     errors: list[dict[str, Any]] | None = None
 
 
@@ -36,10 +38,11 @@ class Problem(HTTPException):
     """Raise it anywhere in a route. `detail` is one sentence that says what to do."""
 
     def __init__(
-        self, status: int, detail: str, code: str | None = None, headers: Mapping[str, str] | None = None
+        self, status: int, detail: str, code: str | None = None, headers: Mapping[str, str] | None = None, **more: str
     ) -> None:
+        """`more` are further members of the document (ProblemView)."""
         super().__init__(status, detail, dict(headers) if headers else None)
-        self.code = code
+        self.more = {**more, "code": code}
 
 
 def unauthenticated(detail: str) -> Problem:
@@ -61,7 +64,7 @@ def document(status: int, detail: str, **more: Any) -> dict[str, Any]:
 def answer(problem: StarletteHTTPException) -> JSONResponse:
     """The response that says it."""
     detail = str(problem.detail)
-    body = document(problem.status_code, detail, code=getattr(problem, "code", None))
+    body = document(problem.status_code, detail, **getattr(problem, "more", {}))
     return JSONResponse(body, problem.status_code, problem.headers, media_type=MEDIA_TYPE)
 
 

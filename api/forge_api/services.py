@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from forge_api.auth import Verifier
+from forge_api.background import repeating
 from forge_api.estimating import Estimating
 from forge_api.internal.identity import Identities
 from forge_api.internal.upkeep import Kept, Upkeep
@@ -21,12 +23,15 @@ from forge_api.submitter import Submitter
 from forge_api.tenants import Tenants
 from forge_core.cluster import Cluster
 from forge_core.history.attempts import Attempts
+from forge_core.history.causes import fill_in
 from forge_core.history.database import History
+from forge_core.history.dead_letters import DeadLetters
 from forge_core.history.estimates import Estimates
 from forge_core.history.notes import Notes
 from forge_core.history.purge import Purge
 from forge_core.history.queries import Queries
 from forge_core.history.records import Records
+from forge_core.history.redriving import Redriving
 from forge_core.history.repositories import Repositories
 from forge_core.history.submissions import Submissions
 from forge_core.history.timeline import Timelines
@@ -35,6 +40,8 @@ from forge_core.progress import Progress
 
 STORES_AT_ONCE: Final = 4
 """Whole artefacts in memory at a time."""
+FILL_IN_SECONDS: Final = 60.0
+"""Between looks for failed jobs that an older release wrote without a fingerprint."""
 READER_SECONDS: Final = 15.0
 """Socket timeout of the connection whose reads block."""
 
@@ -59,6 +66,8 @@ class Services:
     queries: Queries
     repositories: Repositories
     submissions: Submissions
+    dead_letters: DeadLetters
+    redriving: Redriving
     attempts: Attempts
     records: Records
     timelines: Timelines
@@ -85,13 +94,14 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
         progress = await stack.enter_async_context(Progress.connect(*redis))
         reader = await stack.enter_async_context(Progress.connect(*redis, seconds=READER_SECONDS))
         metrics, queries, submissions = Metrics(), Queries(history), Submissions(history)
-        submitter = Submitter(kube, submissions, metrics)
+        submitter = Submitter(kube, submissions, metrics, settings.redrives_per_second)
         relay = Relay(reader, queries.states, metrics, settings.listeners_per_tenant)
         await stack.enter_async_context(submitter.working())
         await stack.enter_async_context(relay.working())
         operator = await stack.enter_async_context(
             Operator.connect(settings.operator_url, settings.operator_token.get_secret_value())
         )
+        await stack.enter_async_context(repeating("fingerprints", partial(fill_in, history), FILL_IN_SECONDS))
         yield Services(
             kube=kube,
             progress=progress,
@@ -102,6 +112,8 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             queries=queries,
             repositories=Repositories(history),
             submissions=submissions,
+            dead_letters=DeadLetters(history),
+            redriving=Redriving(history, settings.redrives_per_second),
             attempts=Attempts(history),
             records=Records(history),
             timelines=Timelines(history),

@@ -36,5 +36,7 @@ class Settings(BaseSettings):
     """How long a job's row stays after its end (at least ten days, so that late ends reach the usage of their hour)."""
     artifact_retention: Annotated[Seconds, Field(ge=3600)] = 720 * 3600.0
     """How long its artefacts and logs stay."""
+    redrives_per_second: float = Field(default=10.0, ge=0.1, le=50)
+    """Jobs of a redriven group that are sent to the cluster in a second, a tenant's groups together."""
     drain_seconds: float = Field(default=3.0, ge=0)
     """Between SIGTERM and the end of listening: the time that the cluster takes to stop sending requests here."""

@@ -60,12 +60,16 @@ def resource(job: Submission) -> Raw:
 class Submitter:
     """Sends accepted jobs: at once when a request brings one, and in the background what is left."""
 
-    def __init__(self, kube: Kubernetes, submissions: Submissions, metrics: Metrics) -> None:
+    def __init__(
+        self, kube: Kubernetes, submissions: Submissions, metrics: Metrics, redrives_per_second: float
+    ) -> None:
         self._kube = kube
         self._submissions = submissions
         self._metrics = metrics
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._resting_until = 0.0
+        self._gap = 1 / redrives_per_second
+        self._next_redrive = 0.0
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -83,10 +87,13 @@ class Submitter:
             await self._explain(job_id, error)
 
     async def sweep(self) -> None:
-        """Send what is unsent, oldest first, and look after cancelled rows whose create was never answered."""
-        unsent = await self._submissions.unsent()
+        """Send what is unsent and due, in turn, and look after cancelled rows whose create was never answered."""
+        begun = time.monotonic()
+        unsent = await self._submissions.unsent(within=EVERY_SECONDS)
         self._metrics.unsent.set(len(unsent))
         for job in unsent:
+            if not await self._in_time(job, begun):
+                break
             try:
                 await self._send(job.id)
             except Rejected as error:
@@ -98,6 +105,20 @@ class Submitter:
                 await self._explain(job.id, error)
         for job in await self._submissions.doubtful(datetime.now(UTC) - timedelta(seconds=DOUBT_SECONDS)):
             await self.settle(job)
+
+    async def _in_time(self, job: Submission, begun: float) -> bool:
+        """Wait for a redriven job's moment; False when that is not in this sweep.
+
+        The gap is kept after an outage too, when many are due at once.
+        """
+        if job.due_in is None:
+            return True
+        moment = max(begun + job.due_in, self._next_redrive)
+        if moment > begun + EVERY_SECONDS:
+            return False
+        await asyncio.sleep(max(moment - time.monotonic(), 0))
+        self._next_redrive = time.monotonic() + self._gap
+        return True
 
     async def _send(self, job_id: UUID) -> None:
         async with self._at_once:

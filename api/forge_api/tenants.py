@@ -20,18 +20,22 @@ class Tenants:
 
     def __init__(self, kube: Kubernetes) -> None:
         self._kube = kube
-        self._namespaces: dict[str, str] | None = None
+        self._namespaces: dict[str, list[str]] | None = None
         self._asked = 0.0
         self._lock = asyncio.Lock()
 
     async def namespace(self, tenant: str) -> str | None:
         """The tenant's namespace, None when no namespace carries its label. Raises ClusterError."""
+        return next(iter(await self.namespaces(tenant)), None)
+
+    async def namespaces(self, tenant: str) -> tuple[str, ...]:
+        """All that are the tenant's, by name. Raises ClusterError."""
         known = self._namespaces is not None and tenant in self._namespaces
         if self._age() > (KEEP_SECONDS if known else UNKNOWN_SECONDS):
             async with self._lock:
                 if self._age() > (KEEP_SECONDS if known else UNKNOWN_SECONDS):
                     await self._ask()
-        return (self._namespaces or {}).get(tenant)
+        return tuple((self._namespaces or {}).get(tenant, ()))
 
     def _age(self) -> float:
         return float("inf") if self._namespaces is None else time.monotonic() - self._asked
@@ -44,9 +48,9 @@ class Tenants:
                 raise
             log.warning("tenants can't be looked up: the last answer stays", error=str(error))
         else:
-            named: dict[str, str] = {}
+            named: dict[str, list[str]] = {}
             for item in sorted(found.get("items", []), key=lambda item: str(item["metadata"]["name"])):
                 if item.get("status", {}).get("phase") != "Terminating":
-                    named.setdefault(item["metadata"]["labels"][TENANT_LABEL], item["metadata"]["name"])
+                    named.setdefault(item["metadata"]["labels"][TENANT_LABEL], []).append(item["metadata"]["name"])
             self._namespaces = named
         self._asked = time.monotonic()

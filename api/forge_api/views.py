@@ -17,7 +17,7 @@ from forge_core.history.repositories import Repository
 from forge_core.resource import MAX_CONFIG_BYTES, Phase
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
-_ID = "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"
+ID = "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"
 _REPOSITORY = "5f0c9f7e-93a7-4df1-8f0e-6d1c8a1f2b3c"
 _URL = "https://git.example.com/team/project.git"
 
@@ -103,7 +103,7 @@ class JobFilters(PageAsked):
 class Accepted(_View):
     """Answer of POST /analyses."""
 
-    id: Annotated[UUID, Field(examples=[_ID])]
+    id: Annotated[UUID, Field(examples=[ID])]
     status: Annotated[Status, Field(examples=["queued"])] = Status.QUEUED
     estimated_duration: Annotated[
         int, Field(description="Seconds from now to its end, the waiting included.", examples=[300])
@@ -124,7 +124,7 @@ def _brief(summary: dict[str, Any] | None) -> dict[str, Any] | None:
 class Analysis(_View):
     """One job."""
 
-    id: Annotated[UUID, Field(examples=[_ID])]
+    id: Annotated[UUID, Field(examples=[ID])]
     status: Status
     queue: Annotated[str, Field(examples=["analysis"])]
     repository_id: Annotated[str, Field(description='"" when applied without one.', examples=[_REPOSITORY])]
@@ -136,12 +136,14 @@ class Analysis(_View):
     message: Annotated[str, Field(description="Why it waits or why it failed.", examples=[""])]
     summary: Annotated[dict[str, Any] | None, Field(description="The score; the whole is in the results.")] = None
     namespace: Annotated[str, Field(description="Where kubectl finds it.", examples=["tenant-demo"])]
-    name: Annotated[str, Field(description="As kubectl knows it.", examples=[_ID])]
+    name: Annotated[str, Field(description="As kubectl knows it.", examples=[ID])]
     created_at: datetime
     started_at: datetime | None = None
     completed_at: datetime | None = None
     sla_breached_at: Annotated[datetime | None, Field(description="When its queue's promised time ran out.")] = None
     cancellation: Annotated[Cancellation | None, Field(description="Of a cancelled job, asked for alone.")] = None
+    retry_of: Annotated[UUID | None, Field(description="The failed job that this one does again.")] = None
+    retried_by: Annotated[UUID | None, Field(description="The job that does this failed one again.")] = None
 
     @classmethod
     def of(cls, job: Job, cancellation: Cancellation | None = None) -> "Analysis":
@@ -176,13 +178,13 @@ class ArtifactView(_View):
     content_type: Annotated[str, Field(examples=["application/sarif+json"])]
     size: Annotated[int, Field(description="Bytes.", examples=[120345])]
     sha256: Annotated[str, Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])]
-    url: Annotated[str, Field(examples=[f"/analyses/{_ID}/artifacts/report.sarif"])]
+    url: Annotated[str, Field(examples=[f"/analyses/{ID}/artifacts/report.sarif"])]
 
 
 class Results(_View):
     """A completed analysis' result."""
 
-    analysis_id: Annotated[UUID, Field(examples=[_ID])]
+    analysis_id: Annotated[UUID, Field(examples=[ID])]
     attempt: Annotated[int, Field(examples=[1])]
     completed_at: datetime | None
     summary: dict[str, Any]

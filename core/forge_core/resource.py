@@ -6,6 +6,7 @@ through (a schema loosened by hand, an object older than the schema). `Invalid` 
 
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
+from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
@@ -15,6 +16,8 @@ from forge_core.durations import parse_duration
 
 MAX_CONFIG_BYTES: Final = 16 * 1024
 LOWEST_PRIORITY: Final = 1000
+INVALID: Final = "Invalid"
+"""Reason of the condition Failed of a job that can't be carried out as it is written; in its row too."""
 
 
 class Phase(StrEnum):
@@ -82,6 +85,8 @@ class JobSpec(_View):
     resource_class: Annotated[str, Field(max_length=63)] = ""
     timeout: Seconds | None = None
     cancel: bool = False
+    retry_of: UUID | None = None
+    """Id of the failed job that this one does again, as the API shows it."""
 
 
 class ResourceClass(_View):

@@ -15,6 +15,7 @@ from forge_operator.manifests import job_of
 from forge_operator.outcomes import MAX_WORDS, cause_of, failure_of
 from forge_operator.picture import Picture
 from forge_operator.reasons import ConditionType, Reason
+from forge_operator.retries import forestalled
 from forge_operator.statuses import Facts, fares, is_cancelled, is_cancelling, is_completed, is_failed, is_invalid, runs
 from forge_operator.unschedulable import why_unschedulable
 
@@ -71,12 +72,15 @@ def creation_of(picture: Picture, now: datetime, job: AnalysisJobDigest) -> Crea
 
 
 def last_write(picture: Picture, now: datetime, job: AnalysisJobDigest) -> Action | None:
-    """What is left for a job that needs no slot: invalid, withdrawn while it waited, or with a Job to delete."""
+    """What is left for a job that needs no slot: invalid, withdrawn or forestalled while it waited, a Job to delete."""
     child = picture.job_of(job)
     if job.status.phase.terminal:
         return DeleteJob(child.namespace, child.name, child.uid) if child is not None else None
     if job.spec is None:
         return is_invalid(job, job.problem, now)
+    first = picture.retries.first(job.uid)
+    if first is not None and not job.spec.cancel:
+        return is_invalid(job, forestalled(first.name), now)
     return is_cancelled(Facts(job, now))
 
 

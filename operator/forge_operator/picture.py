@@ -31,6 +31,7 @@ from forge_operator.placing import Owner, Place, Places, State, kin_of, state_of
 from forge_operator.pods import Pods
 from forge_operator.pulses import Pulses
 from forge_operator.reading import part, text, whole
+from forge_operator.retries import Retries, claim_of, origin_of
 from forge_operator.sla import Clocks
 from forge_operator.tenants import Tenants
 from forge_operator.unschedulable import Room, room_of
@@ -104,6 +105,7 @@ class Picture:
         self.nodes: dict[str, NodeDigest] = {}
         self.jobs: dict[Owner, JobDigest] = {}
         self.places = Places()
+        self.retries = Retries()
         self.attention = Attention()
         """The admitted jobs that a decision looks at: whatever changes what it would say of one must touch it."""
         self.holds: dict[str, Hold] = {}
@@ -424,13 +426,16 @@ class Picture:
 
     def _place(self, owner: Owner) -> None:
         namespace, uid = owner
-        job, child, hold = self.analysis_jobs.get(uid), self.jobs.get(owner), self.holds.get(uid)
-        if job is not None and job.namespace != namespace:
-            job = None
+        known, child, hold = self.analysis_jobs.get(uid), self.jobs.get(owner), self.holds.get(uid)
+        job = known if known is not None and known.namespace == namespace else None
         if job is not None and child is not None and job.status.phase.terminal:
             self.pods.settle((namespace, child.uid))
         alive = child is not None and any(pod.live for pod in self.pods_of(child))
         state = state_of(job, child, hold is not None and hold.namespace == namespace, alive)
+        if job is not None or known is None:
+            self._claim(uid, job, state)
+        if state is State.WAITING and self.retries.first(uid) is not None:
+            state = State.SETTLING
         if state is State.ADMITTED:
             self.attention.touch(owner)
         else:
@@ -446,6 +451,13 @@ class Picture:
         default = found.spec.default_priority if found and found.spec else 5
         kin = kin_of(job, refused=uid in self.refusals)
         self.places.put(owner, Place(state, queue, turn_of(job, default), kin))
+
+    def _claim(self, uid: str, job: AnalysisJobDigest | None, state: State | None) -> None:
+        """Enter what the job does again; others that do the same may have to wait for it, or no longer."""
+        origin = origin_of(job) if job is not None else None
+        claim = claim_of(job, state, self.began) if job is not None and origin is not None else None
+        for other in self.retries.put(uid, origin, claim):
+            self._place((self.analysis_jobs[other].namespace, other))
 
     def _look_again(self, uid: str) -> None:
         """Something beside the objects changed that a decision about this AnalysisJob reads."""

@@ -35,7 +35,8 @@ class State(StrEnum):
     ADMITTED = "admitted"
     """It holds a slot: a Job is there, or its creation is under way, or its pods may be alive."""
     SETTLING = "settling"
-    """One write is left: it is invalid, was withdrawn while it waited, or leaves a Job to delete."""
+    """One write is left: it is invalid, was withdrawn while it waited, does again what another does already, or leaves
+    a Job to delete."""
 
 
 class Kin(NamedTuple):

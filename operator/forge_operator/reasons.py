@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from forge_core.resource import INVALID
+
 
 class Reason(StrEnum):
     """`reason` of a condition."""
@@ -36,7 +38,7 @@ class Reason(StrEnum):
     PERMANENT = "PermanentFailure"
     EXHAUSTED = "AttemptsExhausted"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
-    INVALID = "Invalid"
+    INVALID = INVALID
     CANCELLED = "Cancelled"
     JOB_FAILED = "JobFailed"
 

@@ -106,7 +106,7 @@ def is_completed(facts: Facts) -> PatchStatus:
 def is_failed(facts: Facts, reason: Reason, message: str) -> PatchStatus:
     """Failed after it had been admitted."""
     said = Said(ConditionType.FAILED, True, reason, message)
-    more = {**_ended(facts), "attempts": attempts_of(facts), "message": message}
+    more = {**_ended(facts), **_last_stage(facts), "attempts": attempts_of(facts), "message": message}
     return _patch(facts, Phase.FAILED, (_ADMITTED, said), more)
 
 
@@ -119,6 +119,13 @@ def is_invalid(job: AnalysisJobDigest, problem: str, now: datetime) -> PatchStat
 
 def _progress(report: Report | None) -> dict[str, Any]:
     return {"progress": max(0, min(report.percent, 100)), "stage": report.stage[:63]} if report else {}
+
+
+def _last_stage(facts: Facts) -> dict[str, Any]:
+    """Where it failed: by the last attempt's own words; of one that was killed without a word, by its last report."""
+    last = next((pod.words for pod in reversed(facts.pods) if pod.words is None or pod.words.stage), None)
+    stage = last.stage if last is not None else facts.report.stage if facts.report else ""
+    return {"stage": stage[:63]} if stage else {}
 
 
 def _admitted(facts: Facts) -> dict[str, Any]:

@@ -66,7 +66,12 @@ class JobRow(Base):
         ),
         Index("jobs_starts", "queue", "admitted_at"),
         Index("jobs_in_cluster", "resource_uid", postgresql_where="deleted_at is null"),
-        Index("jobs_redriven", "retry_of", unique=True, postgresql_where="submitted and retry_of is not null"),
+        Index(
+            "jobs_redriven",
+            "retry_of",
+            unique=True,
+            postgresql_where="submitted and retry_of is not null and phase <> 'Cancelled'",
+        ),
         Index("jobs_retries", "retry_of", postgresql_where="retry_of is not null"),
         Index("jobs_dead", "tenant", "queue", "fingerprint", "completed_at", postgresql_where="phase = 'Failed'"),
         Index("jobs_ended", "completed_at", postgresql_where="recorded_at is not null"),
@@ -114,11 +119,13 @@ class JobRow(Base):
     memory_mib: Mapped[int] = mapped_column(server_default="0")
     """Memory requested by its pod, in MiB."""
     retry_of: Mapped[UUID | None]
-    """`id` of the failed job that this one runs again; of jobs submitted through the API at most one names it."""
+    """`id` of the failed job that this one runs again; of jobs submitted through the API at most one that was
+    not cancelled names it."""
     send_after: Mapped[datetime | None]
     """A submitted job is not sent to the cluster before: so is a group redriven at a bounded rate."""
     fingerprint: Mapped[str] = mapped_column(String(32), server_default="")
-    """Of a failed job's cause; equal causes of one tenant and queue are one group of dead letters."""
+    """Of a failed job's cause (forge_core.fingerprints); those of one tenant with the same one are a group of dead
+    letters. "" until it is known: a release that knew of none wrote the row."""
     sla_breached_at: Mapped[datetime | None]
     """When the clock of the queue's SLA ran out before the job was done."""
     recorded_at: Mapped[datetime | None]

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import DateTime, Select, Uuid, case, func, literal, select, text, tuple_
+from sqlalchemy import DateTime, Select, Uuid, and_, case, func, literal, or_, select, text, tuple_
+from sqlalchemy.orm import aliased
 
 from forge_core.history.database import History
 from forge_core.history.models import ArtifactRow, AttemptRow, JobRow, RepositoryRow
-from forge_core.resource import Phase
+from forge_core.resource import INVALID, Phase
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Job:
     completed_at: datetime | None
     deleted_at: datetime | None
     sla_breached_at: datetime | None
+    retry_of: UUID | None = None
+    """The failed job that it does again."""
+    retried_by: UUID | None = None
+    """The job that does it again; None of a job that nobody redrove, or whose retry was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Wanted:
     repository_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,28 @@ class Result:
     artifacts: tuple[StoredFile, ...]
 
 
+_RETRY: Final = aliased(JobRow)
+_RETRIED_BY: Final = (
+    select(_RETRY.id)
+    .where(
+        _RETRY.retry_of == JobRow.id,
+        _RETRY.tenant == JobRow.tenant,
+        _RETRY.phase != Phase.CANCELLED.value,
+        or_(_RETRY.submitted, _RETRY.phase != Phase.FAILED.value, _RETRY.reason != INVALID),
+    )
+    .order_by(and_(_RETRY.phase == Phase.FAILED.value, _RETRY.reason == INVALID), _RETRY.created_at.desc())
+    .limit(1)
+    .correlate(JobRow)
+    .scalar_subquery()
+    .label("retried_by")
+)
+"""As `dead_letters` has it in SQL."""
+_MADE: Final = frozenset({"id", "uid", "retried_by"})
 _COLUMNS: Final = (
     JobRow.id,
     JobRow.resource_uid.label("uid"),
-    *(getattr(JobRow, name) for name in Job.__dataclass_fields__ if name not in {"id", "uid"}),
+    *(getattr(JobRow, name) for name in Job.__dataclass_fields__ if name not in _MADE),
+    _RETRIED_BY,
 )
 _SCORE: Final = case(
     (JobRow.summary.is_not(None), func.jsonb_build_object("score", JobRow.summary["score"])), else_=None
@@ -197,6 +221,8 @@ def _filtered(asked: Select[Any], wanted: Wanted) -> Select[Any]:
         asked = asked.where(JobRow.created_at >= wanted.since)
     if wanted.until is not None:
         asked = asked.where(JobRow.created_at < wanted.until)
+    if wanted.fingerprint is not None:
+        asked = asked.where(JobRow.fingerprint == wanted.fingerprint)
     return asked
 
 

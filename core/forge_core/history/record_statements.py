@@ -9,7 +9,8 @@ INCOMING: Final = """
         uid uuid, resource_version bigint, tenant text, namespace text, name text, queue text, kind text, spec jsonb,
         priority int, phase text, created_at timestamptz, stage text, progress int, attempts int, message text,
         reason text, failure_class text, queued_at timestamptz, admitted_at timestamptz, started_at timestamptz,
-        completed_at timestamptz, last_pod_ended_at timestamptz, resource_class text, cpu_millis int, memory_mib int)
+        completed_at timestamptz, last_pod_ended_at timestamptz, resource_class text, cpu_millis int, memory_mib int,
+        retry_of uuid)
 """
 TERMINAL: Final = "('Completed', 'Failed', 'Cancelled')"
 
@@ -30,9 +31,11 @@ ADOPT: Final = text(f"""
 INSERT: Final = text(f"""
     insert into jobs (
         id, resource_uid, resource_version, tenant, namespace, name, queue, submitted, repository_id, requested_by,
-        spec, priority, phase, stage, progress, attempts, message, reason, failure_class, created_at, cancelled_by)
+        spec, priority, phase, stage, progress, attempts, message, reason, failure_class, created_at, cancelled_by,
+        retry_of)
     select r.uid, r.uid, 0, r.tenant, r.namespace, r.name, r.queue, false, coalesce(r.spec->>'repositoryId', ''),
-        coalesce(r.spec->>'requestedBy', ''), r.spec, r.priority, 'Queued', '', 0, 0, '', '', '', r.created_at, ''
+        coalesce(r.spec->>'requestedBy', ''), r.spec, r.priority, 'Queued', '', 0, 0, '', '', '', r.created_at, '',
+        r.retry_of
     from {INCOMING}
     where not exists (select from jobs k where k.resource_uid = r.uid)
     on conflict do nothing

@@ -19,6 +19,7 @@ from forge_core.attempts import MAX_REFUNDS
 from forge_core.exits import FailureClass
 from forge_core.history import record_statements as sql
 from forge_core.history.breaches import Breach, Noted, note
+from forge_core.history.causes import write_fingerprints
 from forge_core.history.database import History, storable
 from forge_core.history.events import event_of
 from forge_core.history.notes import Note, write_notes
@@ -57,6 +58,8 @@ class JobRecord:
     memory_mib: int = 0
     breach: Breach | None = None
     """Of a job that has ended: its SLA's clock, which it breached if it ended no earlier than that ran out."""
+    retry_of: UUID | None = None
+    """The failed job that it does again, as its manifest says (`spec.retryOf`)."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,7 @@ async def _first_ends(connection: AsyncConnection, uids: list[UUID], kinds: dict
     ends = [End(**{**row, "phase": Phase(row["phase"])}) for row in rows.mappings()]
     if ends:
         await connection.execute(sql.CLOSE_ATTEMPTS, {"uids": [end.uid for end in ends]})
+        await write_fingerprints(connection, [end.id for end in ends if end.phase is Phase.FAILED])
         ends = await _with_attempts(connection, ends)
     made = [(end, event_of(end, kinds.get(end.uid) or end.kind)) for end in ends]
     events = [
@@ -219,6 +223,7 @@ def _row(record: JobRecord) -> dict[str, Any]:
     """A record as JSON; what the columns can't hold is cut or left out, so that no job can block a batch."""
     row: dict[str, Any] = storable({name: value for name, value in vars(record).items() if name != "breach"})
     row["uid"] = str(record.uid)
+    row["retry_of"] = str(record.retry_of) if record.retry_of else None
     for key, most in _LENGTHS.items():
         row[key] = row[key][:most]
     for key, value in row.items():

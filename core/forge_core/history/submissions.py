@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping, text
 
+from forge_core.history.causes import write_fingerprints
 from forge_core.history.database import History, storable
 from forge_core.history.events import event_of
 from forge_core.history.records import End
@@ -36,6 +37,8 @@ class Submission:
     namespace: str
     spec: dict[str, Any]
     created_at: datetime
+    due_in: float | None = None
+    """Seconds until it may be sent, of jobs that are redriven at a bounded rate; None for one that may go at once."""
 
 
 _INSERT = text("""
@@ -45,12 +48,16 @@ _INSERT = text("""
         :priority, 'Queued', 0, '', 0, 0, :message, '', '', '', :created_at)
 """)
 _UNSENT = text("""
-    select id, tenant, namespace, spec, created_at from jobs
-    where submitted and resource_uid is null and phase = 'Queued' order by created_at limit :limit
+    select id, tenant, namespace, spec, created_at, extract(epoch from send_after - now())::float8 as due_in from jobs
+    where submitted and resource_uid is null and phase = 'Queued'
+      and (send_after is null or send_after <= now() + make_interval(secs => :within))
+    order by send_after nulls first, created_at limit :limit
 """)
 _LOCKED = text("""
     select id, tenant, namespace, spec, created_at from jobs
-    where id = :id and submitted and resource_uid is null and phase = 'Queued' for update skip locked
+    where id = :id and submitted and resource_uid is null and phase = 'Queued'
+      and (send_after is null or send_after <= now())
+    for update skip locked
 """)
 _SENT = text("""
     update jobs set resource_uid = :uid, message = '' where id = :id and resource_uid is null
@@ -62,7 +69,7 @@ _REFUSE = text("""
     update jobs set phase = 'Failed', reason = :reason, message = :message, failure_class = 'permanent',
         completed_at = :now, recorded_at = :now
     where id = :id and resource_uid is null and phase = 'Queued'
-    returning id, tenant, queue, repository_id, created_at
+    returning id, tenant, queue, kind, repository_id, created_at
 """)
 _OUTBOX = text("""
     insert into outbox (id, job_id, tenant, type, event, created_at)
@@ -111,17 +118,20 @@ class Submissions:
         async with self._history.begin() as connection:
             await connection.execute(_INSERT, values)
 
-    async def unsent(self, limit: int = 100) -> list[Submission]:
-        """Accepted jobs without an AnalysisJob, oldest first."""
+    async def unsent(self, within: float = 0.0, limit: int = 100) -> list[Submission]:
+        """Accepted jobs without an AnalysisJob that are due, or are so `within` seconds, in the order of their turns.
+
+        Jobs that may go at once come first, oldest first.
+        """
         async with self._history.begin() as connection:
-            rows = await connection.execute(_UNSENT, {"limit": limit})
+            rows = await connection.execute(_UNSENT, {"limit": limit, "within": within})
             return [_submission(row) for row in rows.mappings()]
 
     async def send(self, job_id: UUID, create: Callable[[Submission], Awaitable[UUID]]) -> bool:
         """Call `create` with the row locked and keep the UID that it answers.
 
-        False when there is nothing to send: another process is at it, or it was sent or cancelled meanwhile. What
-        `create` raises is passed on, and the row stays unsent.
+        False when there is nothing to send: another process is at it, it isn't due yet, or it was sent or cancelled
+        meanwhile. What `create` raises is passed on, and the row stays unsent.
         """
         async with self._history.begin() as connection:
             row = (await connection.execute(_LOCKED, {"id": job_id})).mappings().first()
@@ -159,7 +169,8 @@ class Submissions:
                 started_at=None,
                 completed_at=now,
             )
-            event = event_of(end, KIND)
+            await write_fingerprints(connection, [end.id])
+            event = event_of(end, row["kind"] or KIND)
             if event:
                 told = {"id": event["id"], "job_id": end.id, "tenant": end.tenant, "type": event["type"], "now": now}
                 await connection.execute(_OUTBOX, {**told, "event": json.dumps(event)})

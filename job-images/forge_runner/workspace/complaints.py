@@ -32,7 +32,7 @@ _MEANINGS: Final = (
     _Meaning(("couldn't find remote ref HEAD",), "The repository is empty: it has no commit yet."),
     _Meaning(
         ("couldn't find remote ref", "not our ref", "no such remote ref", "unadvertised object"),
-        "The repository has no branch, tag or commit {ref}.",
+        "The repository has no branch, tag or commit '{ref}'.",
     ),
     _Meaning(
         ("authentication failed", "could not read (username|password)", "prompts disabled", "returned error: 40[13]"),

@@ -67,6 +67,7 @@ def record_of(picture: Picture, job: AnalysisJobDigest) -> JobRecord | None:
         completed_at=status.completed_at,
         last_pod_ended_at=_last_end(pods) if status.phase.terminal else None,
         breach=breach_of(clock) if clock else None,
+        retry_of=job.spec.retry_of if job.spec else None,
         **_size(job, queue.spec if queue else None),
     )
 

@@ -36,7 +36,7 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
 
 
 Example = Callable[..., list[dict[str, Any]]]
-TRIED = {"analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml"}
+TRIED = {"analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml", "retry.yaml"}
 
 
 def test_there_is_a_test_of_every_example() -> None:
@@ -70,6 +70,22 @@ def test_an_analysis_of_a_private_repository(
     secret["stringData"]["host"] = GIT_HOST
     kubectl.apply(secret, job)
     forge.wait_for("private-project", Phase.COMPLETED)
+
+
+def test_doing_a_failed_job_again_and_only_once(
+    forge: Forge, kubectl: Kubectl, jobs: Jobs, example: Example, small_repository: str
+) -> None:
+    failed = forge.wait_for(jobs.submit(small_repository, ref="no-such-ref"), Phase.FAILED)
+    (retry,) = example("retry.yaml", small_repository)
+    retry["spec"]["retryOf"] = failed["metadata"]["uid"]
+    kubectl.apply(retry)
+    again = jobs.submit(small_repository, retryOf=failed["metadata"]["uid"])
+    assert "flask-again" in forge.wait_for(again, Phase.FAILED)["status"]["message"]
+    forge.wait_for("flask-again", Phase.COMPLETED)
+    assert forge.batch_jobs(again) == []
+    with forge.api() as client:
+        shown = client.get(f"/analyses/{failed['metadata']['uid']}").json()
+        assert shown["retriedBy"] == forge.job("flask-again")["metadata"]["uid"]  # type: ignore[index]
 
 
 def test_a_queue_of_ones_own(

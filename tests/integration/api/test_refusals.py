@@ -21,6 +21,7 @@ from tests.builders.api import Api, MemoryCluster, Signer
 pytestmark = pytest.mark.anyio
 OPEN = {"/healthz", "/readyz"}
 JOB = "7d9f7d0c-6f0e-4c7a-9a49-0d1f3f1b5c11"
+PRINT = "26d0bc8f8cf58aded0fc07992b16c897"
 ROUTES = [
     ("POST", "/analyses"),
     ("GET", "/analyses"),
@@ -34,11 +35,21 @@ ROUTES = [
     ("GET", f"/analyses/{JOB}/progress"),
     ("GET", f"/analyses/{JOB}/timeline"),
     ("GET", f"/analyses/{JOB}/explain"),
+    ("POST", f"/analyses/{JOB}/redrive"),
+    ("GET", "/dead-letters"),
+    ("GET", f"/dead-letters/{PRINT}"),
+    ("POST", "/dead-letters/redrive"),
+    ("POST", f"/dead-letters/{PRINT}/redrive"),
     ("POST", "/repositories"),
     ("GET", "/repositories"),
     ("GET", "/usage"),
 ]
-BODIES = {"/analyses": {"repositoryId": JOB}, "/repositories": {"url": "https://git.example.com/a/b.git"}}
+BODIES: dict[str, dict[str, Any]] = {
+    "/analyses": {"repositoryId": JOB},
+    "/repositories": {"url": "https://git.example.com/a/b.git"},
+    "/dead-letters/redrive": {"limit": 1},
+    f"/dead-letters/{PRINT}/redrive": {"limit": 1},
+}
 
 
 def _segment(value: dict[str, Any]) -> str:
@@ -113,7 +124,9 @@ async def test_every_websocket_refuses_every_bad_token(api: Api) -> None:
 
 
 async def test_the_list_of_routes_that_are_tried_is_complete(api: Api) -> None:
-    tried = {(method, path.split("?")[0].replace(JOB, "{job_id}")) for method, path in ROUTES}
+    tried = {
+        (method, path.split("?")[0].replace(JOB, "{job_id}").replace(PRINT, "{fingerprint}")) for method, path in ROUTES
+    }
     tried = {(method, path.replace("artifacts/log", "artifacts/{name}")) for method, path in tried}
     routes = _routes(public_app(api.services))
     there = {(method, path) for method, path in routes if path not in OPEN | {"/openapi.json"}}
@@ -126,7 +139,7 @@ def _routes(app: Any) -> set[tuple[str, str]]:
     while stack:
         route = stack.pop()
         if isinstance(route, APIRoute):
-            found |= {(method, route.path) for method in route.methods or ()}
+            found |= {(method, route.path_format) for method in route.methods or ()}
         elif isinstance(route, APIWebSocketRoute):
             found.add(("WEBSOCKET", route.path))
         else:
@@ -156,7 +169,7 @@ async def test_another_tenants_job_is_a_404_on_every_route(api: Api, cluster: Me
         async with connect(f"{api.socket_url}/analyses/{job_id}/progress", additional_headers=headers):
             pass
     assert refused.value.response.status_code == 404
-    for path in ("/analyses", "/repositories"):
+    for path in ("/analyses", "/repositories", "/dead-letters"):
         assert (await call(api, "GET", path, stranger)).json()["items"] == []
     assert (await call(api, "GET", f"/analyses/{job_id}", api.signer.token())).status_code == 200
 

@@ -58,6 +58,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "a configuration": {"config": {"paths": ["src"]}},
     "a class": {"resourceClass": "large"},
     "a timeout": {"timeout": "5m"},
+    "an origin": {"retryOf": "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"},
 }
 
 

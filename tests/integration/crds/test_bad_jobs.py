@@ -15,6 +15,7 @@ URL_FORM = "write it as https://example.com/team/project.git"
 NO_PASSWORD = "url must carry no user and no password: put them into a Secret"
 REF_FORM = "ref must be a name that git knows"
 DURATION_FORM = "timeout must be a duration from 1s to 24h: write for example 30s, 15m or 1h30m"
+ORIGIN_FORM = "retryOf must be the id of a failed job as the API shows it"
 PATH_FORM = "a path is relative to the repository's root and stays in it"
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
@@ -108,6 +109,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a timeout of over a day": ({"timeout": "25h"}, DURATION_FORM),
     "a timeout in days": ({"timeout": "1d"}, DURATION_FORM),
     "a timeout that overflows": ({"timeout": "999999h999999h999999h"}, "timeout"),
+    "an origin that is no id": ({"retryOf": "flask"}, ORIGIN_FORM),
+    "an origin in capitals": ({"retryOf": "0B4BB5A5-7A42-4F0E-9B39-0FD2B3F5C1DE"}, ORIGIN_FORM),
+    "an origin without dashes": ({"retryOf": "0b4bb5a57a424f0e9b390fd2b3f5c1de"}, ORIGIN_FORM),
+    "an origin with a line break": ({"retryOf": "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1d\n"}, ORIGIN_FORM),
+    "an empty origin": ({"retryOf": ""}, ORIGIN_FORM),
+    "a long origin": ({"retryOf": "a" * 37}, "may not be more than 36"),
     "cancel in words": ({"cancel": "yes"}, "must be of type boolean"),
     "a pod of one's own": ({"podTemplate": {"spec": {}}}, 'unknown field "spec.podTemplate"'),
     "an image of one's own": ({"image": "evil"}, 'unknown field "spec.image"'),
@@ -144,6 +151,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "resourceClass": "small",
         "timeout": "1m30s",
         "cancel": False,
+        "retryOf": "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de",
     },
     "on a host with a port": {"repository__url": "http://example.com:8080/a"},
     "on an IPv6 address": {"repository__url": "https://[2001:db8::1]:443/a.git"},

@@ -97,8 +97,8 @@ def test_a_repository_without_a_commit_is_empty(server: GitServer, workdir: Path
 def test_a_ref_that_is_not_there_is_named(
     server: GitServer, two_commits: tuple[str, str], workdir: Path, report: Remembered
 ) -> None:
-    assert refused(server, workdir, report, ref="nope") == "The repository has no branch, tag or commit nope."
-    assert "no branch, tag or commit " + "0" * 40 in refused(server, workdir, report, ref="0" * 40)
+    assert refused(server, workdir, report, ref="nope") == "The repository has no branch, tag or commit 'nope'."
+    assert "no branch, tag or commit '" + "0" * 40 in refused(server, workdir, report, ref="0" * 40)
 
 
 def test_a_repository_that_is_not_there_is_told(server: GitServer, workdir: Path, report: Remembered) -> None:

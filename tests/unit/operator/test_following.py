@@ -247,6 +247,20 @@ def test_a_job_that_failed_is_failed_with_its_reason() -> None:
     assert _condition(patch, "Failed")["reason"] == Reason.PERMANENT
 
 
+def test_a_job_that_failed_says_in_which_stage_its_last_attempt_did() -> None:
+    """By that attempt's words; by what it last reported when it was killed without a word."""
+    told: dict[str, Any] = {"attempt": 2, "failure_class": FailureClass.TRANSIENT, "message": "no", "stage": "cloning"}
+    words = make_pod(CHILD, "pod-1", age=40, phase="Failed", state=ended(Exit.INTERRUPTED, **told))
+    killed = make_pod(CHILD, "pod-2", age=20, phase="Failed", state=ended(137))
+    late = make_pod(CHILD, "pod-3", age=10, phase="Failed", state=ended(Exit.EXHAUSTED, message="too late"))
+    report = Report(percent=40, stage="analysing", attempt=3)
+    for pods, stage in (((words,), "cloning"), ((words, late), "cloning"), ((words, killed, late), "analysing")):
+        there = [(Kind.POD, pod) for pod in pods]
+        picture = make_picture([(Kind.ANALYSIS_JOB, RUNS), (Kind.JOB, _over("Failed", "BackoffLimitExceeded")), *there])
+        picture.report(UID, report)
+        assert _patch(decide(picture, NOW)).status["stage"] == stage
+
+
 @pytest.mark.parametrize("phase", ["Completed", "Failed", "Cancelled"])
 @pytest.mark.parametrize("outcome", ["Complete", "Failed"])
 def test_a_terminal_phase_is_final(phase: str, outcome: str) -> None:

@@ -9,8 +9,8 @@ from forge_runner.workspace.complaints import cleaned, explained
 @pytest.mark.parametrize(
     ("complaint", "failure", "sentence"),
     [
-        ("fatal: couldn't find remote ref nope", Permanent, "no branch, tag or commit nope"),
-        ("fatal: remote error: upload-pack: not our ref 1234", Permanent, "no branch, tag or commit nope"),
+        ("fatal: couldn't find remote ref nope", Permanent, "no branch, tag or commit 'nope'"),
+        ("fatal: remote error: upload-pack: not our ref 1234", Permanent, "no branch, tag or commit 'nope'"),
         ("fatal: couldn't find remote ref HEAD", Permanent, "is empty"),
         ("fatal: Authentication failed for 'https://h/r/'", Permanent, "refused access"),
         ("fatal: could not read Username for 'https://h': terminal prompts disabled", Permanent, "refused access"),

@@ -66,9 +66,8 @@ def upgrade() -> None:
         "jobs_completed", "jobs", ["queue", "completed_at"], unique=False, postgresql_where="phase = 'Completed'"
     )
     op.create_index("jobs_ended", "jobs", ["completed_at"], unique=False, postgresql_where="recorded_at is not null")
-    op.create_index(
-        "jobs_redriven", "jobs", ["retry_of"], unique=True, postgresql_where="submitted and retry_of is not null"
-    )
+    redriven = "submitted and retry_of is not null and phase <> 'Cancelled'"
+    op.create_index("jobs_redriven", "jobs", ["retry_of"], unique=True, postgresql_where=redriven)
     op.create_index("jobs_retries", "jobs", ["retry_of"], unique=False, postgresql_where="retry_of is not null")
     op.add_column("outbox", sa.Column("channel", sa.String(length=16), server_default="events", nullable=False))
     op.add_column("outbox", sa.Column("position", sa.BigInteger(), sa.Identity(always=False), nullable=False))
@@ -95,7 +94,7 @@ def downgrade() -> None:
     op.drop_column("outbox", "position")
     op.drop_column("outbox", "channel")
     op.drop_index("jobs_retries", table_name="jobs", postgresql_where="retry_of is not null")
-    op.drop_index("jobs_redriven", table_name="jobs", postgresql_where="submitted and retry_of is not null")
+    op.drop_index("jobs_redriven", table_name="jobs")
     op.drop_index("jobs_completed", table_name="jobs", postgresql_where="phase = 'Completed'")
     op.drop_index("jobs_ended", table_name="jobs", postgresql_where="recorded_at is not null")
     op.drop_index("jobs_dead", table_name="jobs", postgresql_where="phase = 'Failed'")
