@@ -4,16 +4,15 @@ Watches, relists and the answers to our own writes all enter by `observe`, in an
 is older than what is held has no effect, and what was deleted does not come back.
 """
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from forge_core.resource import SlaSpec
-from forge_operator.admission.starts import KEPT, Starts
+from forge_operator.admission.starts import AllStarts
 from forge_operator.attention import Attention
-from forge_operator.digesting import read
 from forge_operator.digests import (
     AnalysisJobDigest,
     AnyDigest,
@@ -27,19 +26,15 @@ from forge_operator.digests import (
     QueueDigest,
 )
 from forge_operator.ended import Ended
+from forge_operator.held import Change, Held
 from forge_operator.placing import Owner, Place, Places, State, kin_of, state_of, turn_of
 from forge_operator.pods import Pods
 from forge_operator.pulses import Pulses
-from forge_operator.reading import part, text, whole
 from forge_operator.retries import Retries, claim_of, origin_of
 from forge_operator.sla import Clocks
 from forge_operator.tenants import Tenants
 from forge_operator.unschedulable import Room, room_of
 
-REQUIRED: Final = frozenset(kind for kind in Kind if kind not in {Kind.EVENT, Kind.PULL})
-"""Nothing is decided before a first complete list of each of these."""
-IN_NAMESPACES: Final = frozenset({Kind.ANALYSIS_JOB, Kind.JOB, Kind.POD})
-TOMBSTONES: Final = 20_000
 FIRST_REFUSAL_SECONDS: Final = 2.0
 LONGEST_REFUSAL_SECONDS: Final = 60.0
 
@@ -55,15 +50,6 @@ class Surroundings:
     allowed_hosts: tuple[str, ...] = ()
     tenant_cap: int | None = None
     """Jobs that a tenant which names no cap may have admitted at once, over all queues; None is no limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an observation changed; `after` is None when the object is gone."""
-
-    kind: Kind
-    before: AnyDigest | None
-    after: AnyDigest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +109,9 @@ class Picture:
         self.pods = Pods()
         self.pulses = Pulses()
         self.pod_refusals: dict[str, EventDigest] = {}
-        self._held: dict[Kind, dict[str, AnyDigest]] = {kind: {} for kind in Kind}
-        self._tombstones: dict[str, int] = {}
-        self._complete: set[Kind] = set()
+        self._held = Held()
         self._owner_of_job: dict[str, Owner] = {}
-        self._starts: dict[str, Starts] = {}
-        self._held_in: dict[str, int] = defaultdict(int)
+        self._starts = AllStarts()
         self._room: tuple[Room | None] | None = None
 
     # --- what was seen -------------------------------------------------------------------------------------------
@@ -138,21 +121,8 @@ class Picture:
 
         Returns what changed, None when nothing did: the object is none of ours, or older than what is held.
         """
-        uid, version = text(raw, "metadata", "uid"), whole(part(raw, "metadata"), "resourceVersion")
-        before = self._held[kind].get(uid)
-        if version <= self._tombstones.get(uid, -1):
-            return None
-        if event == "DELETED":
-            if before is not None and version < before.version:
-                return None
-            self._bury(uid, version)
-            return self._replace(kind, before, None) if before is not None else None
-        if before is not None and version <= before.version:
-            return None
-        after = read(kind, raw)
-        if after is None and before is None:
-            return None
-        return self._replace(kind, before, after)
+        change = self._held.take(kind, event, raw)
+        return self._index(change) if change is not None else None
 
     def relisted(self, kind: Kind, seen: Collection[str], version: int) -> list[Change]:
         """A complete list ended: `seen` are the UIDs in it, `version` its resourceVersion. Returns the removals.
@@ -160,20 +130,16 @@ class Picture:
         Every object of the list must have been observed before. Removed is only what was last seen at or before the
         list's version: something newer may simply have been created since.
         """
-        self._complete.add(kind)
-        lost = [held for uid, held in self._held[kind].items() if uid not in seen and held.version <= version]
-        for held in lost:
-            self._bury(held.uid, held.version)
-        return [self._replace(kind, held, None) for held in lost]
+        return [self._index(change) for change in self._held.relisted(kind, seen, version)]
 
     def reopen(self) -> None:
         """A namespace came to be served whose objects were passed over: the lists of such kinds count no more."""
-        self._complete -= IN_NAMESPACES
+        self._held.reopen()
 
     @property
     def missing(self) -> frozenset[Kind]:
         """The kinds of which no complete list came yet; nothing is decided before."""
-        return REQUIRED - self._complete
+        return self._held.missing
 
     # --- what was done -------------------------------------------------------------------------------------------
 
@@ -182,14 +148,14 @@ class Picture:
         if uid in self.holds:
             return
         self.holds[uid] = Hold(queue, namespace)
-        self._held_in[queue] += 1
+        self._starts.under_way(queue, 1)
         self._place((namespace, uid))
 
     def release(self, uid: str) -> None:
         """The outcome of the creation is known; a Job that was made has been observed before."""
         hold = self.holds.pop(uid, None)
         if hold is not None:
-            self._held_in[hold.queue] -= 1
+            self._starts.under_way(hold.queue, -1)
             self._place((hold.namespace, uid))
 
     def refused(self, uid: str, message: str, now: datetime) -> None:
@@ -223,7 +189,7 @@ class Picture:
     def remember_starts(self, queue: str, starts: Iterable[tuple[str, datetime]]) -> None:
         """Starts that the history knows: (UID of the AnalysisJob, when). Set `history_known` after the last queue."""
         for uid, at in starts:
-            self._starts_of(queue).add(uid, at)
+            self._starts.add(queue, uid, at)
 
     def recorded(self, uids: Iterable[str]) -> None:
         """The history holds the ends of these AnalysisJobs: they may leave the cluster when their time has come."""
@@ -262,7 +228,7 @@ class Picture:
 
     def pod(self, uid: str) -> PodDigest | None:
         """The pod of that UID, when it is there."""
-        found = self._held[Kind.POD].get(uid)
+        found = self._held.get(Kind.POD, uid)
         return found if isinstance(found, PodDigest) else None
 
     def tenant_of(self, namespace: str) -> str:
@@ -288,31 +254,21 @@ class Picture:
 
     def starts_since(self, queue: str, moment: datetime) -> list[datetime]:
         """The starts of a queue later than `moment`, oldest first; those under way are left out."""
-        starts = self._starts.get(queue)
-        return [at for at, _ in starts.items() if at > moment] if starts else []
+        return self._starts.since(queue, moment)
 
     def starts_after(self, queue: str, moment: datetime) -> int:
         """Starts of a queue later than `moment`, those under way included."""
-        starts = self._starts.get(queue)
-        return self._held_in.get(queue, 0) + (starts.after(moment) if starts else 0)
+        return self._starts.after(queue, moment)
 
     def held(self, kind: Kind) -> Collection[AnyDigest]:
         """All digests of a kind."""
-        return self._held[kind].values()
+        return self._held.of(kind)
 
     # --- keeping the indexes -------------------------------------------------------------------------------------
 
-    def _bury(self, uid: str, version: int) -> None:
-        self._tombstones[uid] = version
-        while len(self._tombstones) > TOMBSTONES:
-            del self._tombstones[next(iter(self._tombstones))]
-
-    def _replace(self, kind: Kind, before: AnyDigest | None, after: AnyDigest | None) -> Change:
+    def _index(self, change: Change) -> Change:
+        before, after = change.before, change.after
         digest = after or before
-        if after is not None:
-            self._held[kind][after.uid] = after
-        elif before is not None:
-            del self._held[kind][before.uid]
         match digest:
             case AnalysisJobDigest():
                 self._index_analysis_job(digest, after is not None)
@@ -331,7 +287,7 @@ class Picture:
                 self._room = None
             case EventDigest() | PullDigest():
                 self._index_event(digest, after is not None)
-        return Change(kind, before, after)
+        return change
 
     def _index_analysis_job(self, job: AnalysisJobDigest, there: bool) -> None:
         if there:
@@ -354,7 +310,7 @@ class Picture:
             self._owner_of_job[job.uid] = owner
             self.refusals.pop(job.owner_uid, None)
             if job.created:
-                self._starts_of(job.queue).add(job.owner_uid, job.created)
+                self._starts.add(job.queue, job.owner_uid, job.created)
             if job.active or job.terminating:
                 self.pod_refusals.pop(job.uid, None)
         else:
@@ -380,13 +336,9 @@ class Picture:
         if same:
             return  # Only its status was written: nobody's place depends on that.
         self._set_clocks(queue.name)
-        starts = Starts(self._kept(queue.name))
-        for at, uid in self._starts[queue.name].items() if queue.name in self._starts else ():
-            starts.add(uid, at)
-        self._starts[queue.name] = starts
-        for job in self.jobs.values():
-            if job.queue == queue.name and job.created:
-                starts.add(job.owner_uid, job.created)
+        there_now = (job for job in self.jobs.values() if job.queue == queue.name)
+        known = [(job.owner_uid, job.created) for job in there_now if job.created]
+        self._starts.remember(queue.name, self._window(queue.name), known)
         for namespace, turns in list(self.places.waiting(queue.name).items()):
             for _, _, uid in list(turns):
                 self._place((namespace, uid))
@@ -407,22 +359,15 @@ class Picture:
                 self.attention.touch((namespace.name, uid))
 
     def _index_event(self, event: EventDigest | PullDigest, there: bool) -> None:
-        # Events are not kept: only the last word about a Job that is there is. Pulls are for listeners alone.
-        self._held[Kind.EVENT].pop(event.uid, None)
-        self._held[Kind.PULL].pop(event.uid, None)
+        # Of events only the last word about a Job that is there is kept. Pulls are for listeners alone.
         if isinstance(event, EventDigest) and there and event.about_uid in self._owner_of_job:
             self.pod_refusals[event.about_uid] = event
             self._place(self._owner_of_job[event.about_uid])
 
-    def _starts_of(self, queue: str) -> Starts:
-        if queue not in self._starts:
-            self._starts[queue] = Starts(self._kept(queue))
-        return self._starts[queue]
-
-    def _kept(self, queue: str) -> timedelta:
+    def _window(self, queue: str) -> timedelta:
         found = self.queues.get(queue)
         limit = found.spec.rate_limit if found and found.spec else None
-        return max(KEPT, timedelta(seconds=limit.per + 61)) if limit else KEPT
+        return timedelta(seconds=limit.per + 61 if limit else 0)
 
     def _place(self, owner: Owner) -> None:
         namespace, uid = owner

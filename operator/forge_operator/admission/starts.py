@@ -4,6 +4,8 @@ A start is the creation of a Job, by the API server's clock; it stays counted wh
 """
 
 from bisect import bisect_right, insort
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 KEPT = timedelta(seconds=121)
@@ -43,3 +45,39 @@ class Starts:
             for _, uid in self._sorted[:stale]:
                 del self._at[uid]
             del self._sorted[:stale]
+
+
+class AllStarts:
+    """The starts of every queue, and how many are under way in each."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, Starts] = {}
+        self._under_way: dict[str, int] = defaultdict(int)
+
+    def add(self, queue: str, uid: str, at: datetime) -> None:
+        """Count a start."""
+        self._of.setdefault(queue, Starts()).add(uid, at)
+
+    def under_way(self, queue: str, change: int) -> None:
+        """So many more (or fewer) creations are under way."""
+        self._under_way[queue] += change
+
+    def remember(self, queue: str, kept: timedelta, known: Iterable[tuple[str, datetime]]) -> None:
+        """A queue's window is another: of what was counted and what is `known` (UID, when), that much is kept."""
+        starts = Starts(max(KEPT, kept))
+        before = self._of.get(queue)
+        for at, uid in before.items() if before else ():
+            starts.add(uid, at)
+        for uid, at in known:
+            starts.add(uid, at)
+        self._of[queue] = starts
+
+    def since(self, queue: str, moment: datetime) -> list[datetime]:
+        """Those of a queue later than `moment`, oldest first; those under way are left out."""
+        starts = self._of.get(queue)
+        return [at for at, _ in starts.items() if at > moment] if starts else []
+
+    def after(self, queue: str, moment: datetime) -> int:
+        """How many of a queue are later than `moment`, those under way included."""
+        starts = self._of.get(queue)
+        return self._under_way.get(queue, 0) + (starts.after(moment) if starts else 0)

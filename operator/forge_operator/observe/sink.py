@@ -8,8 +8,9 @@ from forge_core import logs
 from forge_core.cluster import Raw
 from forge_core.names import INSTALLATION_LABEL
 from forge_operator.digests import AnyDigest, Kind, NamespaceDigest
+from forge_operator.held import IN_NAMESPACES, Change
 from forge_operator.metrics import Metrics
-from forge_operator.picture import IN_NAMESPACES, Change, Picture
+from forge_operator.picture import Picture
 from forge_operator.reading import text, texts
 
 _log = logs.get_logger(__name__)

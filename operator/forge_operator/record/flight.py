@@ -19,7 +19,8 @@ from forge_core.history.notes import Note, What
 from forge_core.resource import Phase
 from forge_operator.admission.admitting import Admission
 from forge_operator.digests import AnalysisJobDigest, AnyDigest, JobDigest, Kind, PodDigest, PullDigest
-from forge_operator.picture import Change, Picture
+from forge_operator.held import Change
+from forge_operator.picture import Picture
 from forge_operator.reasons import ConditionType
 from forge_operator.record.gates import Gates
 

@@ -16,8 +16,9 @@ from forge_core.history.database import HistoryUnavailable
 from forge_core.history.notes import Note
 from forge_core.history.records import JobRecord, Records
 from forge_operator.digests import AnalysisJobDigest, Kind
+from forge_operator.held import Change
 from forge_operator.metrics import Metrics
-from forge_operator.picture import Change, Picture
+from forge_operator.picture import Picture
 from forge_operator.record.flight import Flight
 from forge_operator.record.rows import record_of
 

@@ -11,11 +11,12 @@ from aiohttp import web
 
 from forge_core.names import INSTALLATION_LABEL
 from forge_operator.digests import Kind
+from forge_operator.held import REQUIRED, Change
 from forge_operator.metrics import Metrics
 from forge_operator.observe.kinds import NODES
 from forge_operator.observe.plain import Watch
 from forge_operator.observe.sink import Sink
-from forge_operator.picture import REQUIRED, Change, Picture
+from forge_operator.picture import Picture
 from tests.builders.operator import NAMESPACE, NOW, make_job, make_namespace, make_node
 from tests.services.apiserver import answer, hang_up, refusal, scripted
 from tests.services.waiting import eventually

@@ -11,9 +11,10 @@ from forge_core.history.records import Records
 from forge_operator.actions import RetireAnalysisJob
 from forge_operator.apply.writes import Announcer, Writes
 from forge_operator.digests import Kind
+from forge_operator.held import Change
 from forge_operator.metrics import Metrics
 from forge_operator.observe.sink import Sink
-from forge_operator.picture import Change, Picture
+from forge_operator.picture import Picture
 from tests.builders.operator import NAMESPACE, NOW, ago, make_job, make_namespace, with_status
 from tests.services.apiserver import Script, answer, refusal, scripted
 
