@@ -208,3 +208,23 @@ def test_the_sizes_are_right_again_after_the_operator_was_killed_and_its_counter
     assert told(f"{ended} 0.0", f"{admitted} 0.0")(), "an end that was counted is not counted again"
     wait_until(told("forge_operator_unrecorded 0.0"), 30, "all was recorded again")
     assert told(*sizes, f"{ended} 0.0")()
+
+
+def test_of_two_manifests_that_do_one_job_again_the_first_is_carried_out(
+    operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
+) -> None:
+    operator.start()
+    origin = "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"
+    kubectl.apply(analysis_job(tenant_namespace, "first", queue, retryOf=origin))
+    wait_until(reaches(kubectl, tenant_namespace, "first", "Running"), 60, "the first runs")
+    kubectl.apply(analysis_job(tenant_namespace, "a-second", queue, retryOf=origin))
+    wait_until(reaches(kubectl, tenant_namespace, "a-second", "Failed"), 60, "the second is refused")
+    assert (
+        "AnalysisJob first does the same job again"
+        in job_of(kubectl, tenant_namespace, "a-second")["status"]["message"]
+    )
+    history_url = operator.environment["FORGE_DATABASE_URL"]
+    wait_until(lambda: rows(history_url).get("a-second") == ("Failed", "Invalid"), what="the refusal is recorded")
+    with psycopg.connect(history_url) as connection:
+        told = connection.execute("select name, retry_of::text, fingerprint <> '' from jobs order by name").fetchall()
+    assert told == [("a-second", origin, True), ("first", origin, False)]
