@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-e2e run-faults run-killed run-promises kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-queues run-e2e run-faults run-killed run-promises kwok \
   bench-latency bench-analysis bench-throughput bench-scale bench-faults format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -41,7 +41,7 @@ demo: install python ## analyse a real repository and watch it: make demo [REPO=
 
 test: packages check ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit install kwok
-	@$(MAKE) --no-print-directory -j4 --output-sync=target run-operator run-killed run-e2e run-integration run-faults run-promises
+	@$(MAKE) --no-print-directory -j5 --output-sync=target run-operator run-queues run-killed run-e2e run-integration run-faults run-promises
 
 check: python ## format, lint, types, imports, chart: under a minute
 	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
@@ -49,15 +49,19 @@ check: python ## format, lint, types, imports, chart: under a minute
 unit: python ## unit and property tests
 	@$(PYTEST) tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: install python packages run-integration run-operator ## tests against a real PostgreSQL, Redis, git and Kubernetes API
+integration: install python packages run-integration run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
 e2e: install python kwok run-e2e run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
 
 run-integration:
 	@$(PYTEST) --durations=5 tests/integration --ignore=tests/integration/operator
 
-run-operator:   # they wait for most of their time
-	@$(PYTEST) --durations=5 tests/integration/operator
+OF_QUEUES := $(addprefix tests/integration/operator/,test_live_changes.py test_explaining.py test_stalls.py test_timelines.py)
+run-operator:   # these wait for most of their time, those of run-queues too
+	@$(PYTEST) --durations=5 tests/integration/operator $(addprefix --ignore=,$(OF_QUEUES))
+
+run-queues:
+	@$(PYTEST) --durations=5 $(OF_QUEUES)
 
 run-e2e:
 	@$(PYTEST) --durations=5 -m "not faults and not killed and not promises" tests/e2e
@@ -65,7 +69,7 @@ run-e2e:
 run-killed:   # on an installation of their own
 	@$(PYTEST) --durations=5 -m killed tests/e2e
 
-run-faults: run-e2e run-operator run-killed   # after them: these take away what the others stand on
+run-faults: run-e2e run-operator run-queues run-killed   # after them: these take away what the others stand on
 	@$(PYTEST) --durations=5 -m faults tests/e2e
 
 run-promises: run-faults run-integration   # alone: the API server stands still in it
