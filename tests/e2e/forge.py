@@ -141,6 +141,7 @@ class Jobs:
         """A JobQueue like an installed one with changes to its spec; returns its name."""
         name = f"e2e-{uuid.uuid4().hex[:8]}"
         spec = self.forge.kubectl.get("jobqueue", like)["spec"]
+        spec.pop("namespaceSelector", None)  # that of cleanup serves no tenant
         manifest = {"apiVersion": API_VERSION, "kind": "JobQueue", "metadata": {"name": name}, "spec": spec | changes}
         self.forge.kubectl.apply(manifest)
         self.queues.append(name)

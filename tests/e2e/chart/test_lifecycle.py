@@ -82,7 +82,7 @@ def test_an_upgrade_brings_new_fields_and_keeps_what_was_generated(
     release: Release, kubectl: Kubectl, tmp_path: Path
 ) -> None:
     before = release.secrets()
-    assert len(before) == 4
+    assert len(before) == 5
     assert not knows_the_field(kubectl)
     release.upgrade(chart_with_a_new_field(tmp_path), "--set=logLevel=DEBUG")
     assert knows_the_field(kubectl)
