@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,6 +28,18 @@ def ask(operator: OperatorProcess, uid: str, token: str = TOKEN) -> tuple[int, d
         return error.code, json.loads(error.read())
 
 
+def told(
+    explained: Callable[[str], dict[str, Any]], status_message: Callable[[str], str], name: str, words: str
+) -> dict[str, Any]:
+    """The explanation once it and the status say `words`; each may be a moment ahead of the other."""
+
+    def agreed() -> dict[str, Any] | None:
+        found, said = explained(name), status_message(name)
+        return found if words in said and found["message"] == said else None
+
+    return wait_until(agreed, 120, f"{name} is told: {words}")
+
+
 def test_a_job_is_explained_from_its_gate_to_its_pod_in_the_words_of_its_status(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
@@ -49,22 +62,16 @@ def test_a_job_is_explained_from_its_gate_to_its_pod_in_the_words_of_its_status(
 
     assert ask(operator, uids["a"], "another")[0] == 401
     assert ask(operator, "nobody")[0] == 404
-    wait_until(lambda: "paused" in explained("c")["message"], 60, "it is told")
-    assert explained("c")["message"] == status_message("c")
+    told(explained, status_message, "c", "paused")
     assert explained("c")["line"]["length"] == 3
 
     kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec":{"paused":false}}')
-    # The operator knows its own write once it is answered, which may be a moment after others see it.
-    wait_until(lambda: "2 of 2 running" in explained("c")["message"], 60, "the gate changes")
-    found = explained("c")
-    assert found["message"] == status_message("c")
+    found = told(explained, status_message, "c", "2 of 2 running")
     assert (found["line"]["position"], found["line"]["length"], found["line"]["expectedStart"]) == (1, 1, None)
     assert [step["name"] for step in found["chain"] if step["verdict"] == "holds"] == ["concurrency"]
 
     pulls = "Admitted; the runner's image can't be pulled and is tried again: "
-    wait_until(lambda: explained("a")["message"].startswith(pulls), 120, "the kubelet tells")
-    found = explained("a")
-    assert found["message"] == status_message("a")
+    found = told(explained, status_message, "a", pulls)
     assert [step["name"] for step in found["chain"] if step["verdict"] == "holds"] == ["image"]
     assert found["advice"].startswith("An administrator checks the queue's image")
 
