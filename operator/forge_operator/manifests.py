@@ -40,7 +40,7 @@ from forge_core.names import (
 )
 from forge_core.resource import Invalid, JobSpec, QueueSpec
 from forge_operator.digests import AnalysisJobDigest
-from forge_operator.picture import Surroundings
+from forge_operator.known import Surroundings
 
 RUNNER_UID: Final = 10001
 ALLOWANCE_SECONDS: Final = 900.0

@@ -17,6 +17,7 @@ from forge_operator.apply.writes import Writes
 from forge_operator.dependencies import Dependencies
 from forge_operator.explaining.answering import Answering
 from forge_operator.health import Health
+from forge_operator.known import Surroundings
 from forge_operator.lease import Lease
 from forge_operator.loop import Loop
 from forge_operator.metrics import Metrics
@@ -29,7 +30,7 @@ from forge_operator.outbox.alerting import Alerting
 from forge_operator.outbox.backlog import Backlogs
 from forge_operator.outbox.publishing import EventPublisher
 from forge_operator.outbox.sinks import sink_of
-from forge_operator.picture import Picture, Surroundings
+from forge_operator.picture import Picture
 from forge_operator.progress_copy import Ends, ProgressCopy
 from forge_operator.queue_status import QueueStatus
 from forge_operator.record.flight import Flight

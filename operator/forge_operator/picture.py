@@ -6,7 +6,6 @@ is older than what is held has no effect, and what was deleted does not come bac
 
 from collections import deque
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -27,6 +26,7 @@ from forge_operator.digests import (
 )
 from forge_operator.ended import Ended
 from forge_operator.held import Change, Held
+from forge_operator.known import Hold, Refusal, Report, Surroundings
 from forge_operator.placing import Owner, Place, Places, State, kin_of, state_of, turn_of
 from forge_operator.pods import Pods
 from forge_operator.pulses import Pulses
@@ -39,43 +39,6 @@ FIRST_REFUSAL_SECONDS: Final = 2.0
 LONGEST_REFUSAL_SECONDS: Final = 60.0
 
 _D = TypeVar("_D", bound=AnyDigest)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every runner pod is told of the place it runs in."""
-
-    api_url: str = ""
-    redis_url: str = ""
-    allowed_hosts: tuple[str, ...] = ()
-    tenant_cap: int | None = None
-    """Jobs that a tenant which names no cap may have admitted at once, over all queues; None is no limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A Job's creation whose outcome isn't known yet: it keeps its slot."""
-
-    queue: str
-    namespace: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The API server refused to create a Job; it isn't asked again before `until`."""
-
-    message: str
-    until: datetime
-    times: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A runner's last progress: `percent` in whole numbers, `attempt` in the whole job."""
-
-    percent: int
-    stage: str
-    attempt: int
 
 
 class Picture:

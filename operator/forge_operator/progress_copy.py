@@ -15,8 +15,8 @@ from typing import Final
 from forge_core.messages import MAX_MESSAGE_BYTES, BadMessage, ProgressMessage, TerminalMessage, decode_message
 from forge_core.progress import Progress, ProgressUnavailable, Snapshot
 from forge_core.resource import Phase
+from forge_operator.known import Report
 from forge_operator.observe.sink import Sink
-from forge_operator.picture import Report
 from forge_operator.pulses import Looked
 
 ROUND_SECONDS: Final = 1.0

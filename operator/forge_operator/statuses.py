@@ -11,7 +11,7 @@ from forge_core.resource import Phase
 from forge_operator.actions import PatchStatus
 from forge_operator.conditions import MAX_MESSAGE, Said, conditions_with
 from forge_operator.digests import AnalysisJobDigest, JobDigest, PodDigest
-from forge_operator.picture import Report
+from forge_operator.known import Report
 from forge_operator.reasons import ConditionType, Reason
 
 MAX_ATTEMPTS: Final = 1000

@@ -18,7 +18,8 @@ from forge_core.names import (
     child_job_name,
 )
 from forge_operator.digests import Kind
-from forge_operator.picture import Picture, Surroundings
+from forge_operator.known import Surroundings
+from forge_operator.picture import Picture
 
 Raw = dict[str, Any]
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

@@ -10,7 +10,8 @@ from forge_operator.actions import CreateJob, PatchStatus
 from forge_operator.admission.selecting import selects
 from forge_operator.decide import decide
 from forge_operator.digests import Kind
-from forge_operator.picture import Picture, Surroundings
+from forge_operator.known import Surroundings
+from forge_operator.picture import Picture
 from forge_operator.reasons import Reason
 from forge_operator.tenants import Terms
 from tests.builders.operator import (

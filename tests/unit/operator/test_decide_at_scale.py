@@ -5,8 +5,9 @@ from datetime import timedelta
 from forge_operator.decide import LOOKS, STEPS, Decision, decision
 from forge_operator.digests import Kind
 from forge_operator.following import STILL_RUNNING
+from forge_operator.known import Report
 from forge_operator.notices import WRITES_A_SECOND
-from forge_operator.picture import Picture, Report
+from forge_operator.picture import Picture
 from forge_operator.reasons import Reason
 from tests.builders.operator import (
     NAMESPACE,

@@ -16,8 +16,9 @@ from forge_operator.admission.gates import first_refusal
 from forge_operator.attention import Attention
 from forge_operator.decide import decide, decision
 from forge_operator.digests import Kind
+from forge_operator.known import Report
 from forge_operator.notices import WRITES_A_SECOND, YOUNG
-from forge_operator.picture import Picture, Report
+from forge_operator.picture import Picture
 from forge_operator.reasons import ConditionType
 from forge_operator.statuses import waits
 from tests.builders.operator import Raw, condition, make_event, make_job, make_namespace, make_node, make_queue

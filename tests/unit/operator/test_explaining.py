@@ -16,7 +16,8 @@ from forge_operator.decide import decide
 from forge_operator.digests import Kind
 from forge_operator.explaining.explain import Outlook, explain
 from forge_operator.explaining.own_gates import SHOWN
-from forge_operator.picture import Picture, Report
+from forge_operator.known import Report
+from forge_operator.picture import Picture
 from forge_operator.reasons import Reason
 from tests.builders.operator import (
     NOW,

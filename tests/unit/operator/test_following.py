@@ -15,7 +15,7 @@ from forge_operator.actions import (
 )
 from forge_operator.decide import decide
 from forge_operator.digests import Kind
-from forge_operator.picture import Report
+from forge_operator.known import Report
 from forge_operator.reasons import Reason
 from tests.builders.operator import (
     NOW,

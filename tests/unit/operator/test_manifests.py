@@ -12,8 +12,8 @@ from forge_core.names import cut
 from forge_core.resource import QueueSpec
 from forge_operator.digesting import read
 from forge_operator.digests import AnalysisJobDigest, JobDigest, Kind
+from forge_operator.known import Surroundings
 from forge_operator.manifests import job_of
-from forge_operator.picture import Surroundings
 from tests.builders.operator import make_job, make_queue
 
 AROUND = Surroundings("http://forge-api-internal.forge-jobs.svc:8081", "redis://forge-redis:6379", ("git.test",))

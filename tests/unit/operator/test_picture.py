@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from forge_operator.digests import Kind
-from forge_operator.picture import Picture, Report
+from forge_operator.known import Report
+from forge_operator.picture import Picture
 from forge_operator.placing import State
 from tests.builders.operator import (
     NAMESPACE,

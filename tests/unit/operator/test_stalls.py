@@ -11,8 +11,9 @@ from forge_core.names import STALLED_CONDITION
 from forge_operator.actions import PatchStatus, RecordPodEnd, RestartPod
 from forge_operator.decide import decide
 from forge_operator.digests import Kind
+from forge_operator.known import Report
 from forge_operator.outcomes import failure_of
-from forge_operator.picture import Picture, Report
+from forge_operator.picture import Picture
 from forge_operator.pulses import Looked
 from forge_operator.reasons import Reason
 from tests.builders.operator import (

@@ -9,7 +9,8 @@ import pytest
 from forge_core.history.notes import Note, What
 from forge_operator.decide import decision
 from forge_operator.digests import Kind
-from forge_operator.picture import Picture, Report
+from forge_operator.known import Report
+from forge_operator.picture import Picture
 from forge_operator.reasons import Reason
 from forge_operator.record.flight import STANDBY_SECONDS, Flight
 from tests.builders.operator import (
