@@ -14,9 +14,8 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-HOP_BY_HOP: Final = frozenset(
-    {"connection", "transfer-encoding", "content-length", "host", "keep-alive", "content-encoding"}
-)
+from tests.services.passing_on import asked, begun, relayed
+
 KEPT_EVENTS: Final = 20
 _REASONS: Final = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable", 410: "Expired"}
 
@@ -74,16 +73,11 @@ class WeatherProxy:
         if refused is not None:
             self.weather.met += 1
             return refused
-        headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}
-        if watching:
-            headers.pop("Accept-Encoding", None)
-        limit, body = aiohttp.ClientTimeout(total=None, sock_connect=10), await request.read()
-        url = self.upstream + request.path_qs
+        compressed = ("accept-encoding",) if watching else ()  # a watch is read line by line
+        body = await request.read()
         try:
-            async with self._session.request(
-                request.method, url, data=body or None, headers=headers, timeout=limit
-            ) as answer:
-                return await (self._watch if watching else self._relay)(request, answer)
+            async with asked(self._session, self.upstream, request, body, *compressed) as answer:
+                return await (self._watch if watching else relayed)(request, answer)
         except aiohttp.ClientError:
             raise web.HTTPBadGateway from None
 
@@ -99,7 +93,7 @@ class WeatherProxy:
         task: asyncio.Task[object] | None = asyncio.current_task()
         assert task is not None
         self._watches.add(task)
-        response = await _begun(request, answer)
+        response = await begun(request, answer)
         late: list[bytes] = []
         try:
             with suppress(ConnectionResetError, aiohttp.ClientPayloadError):
@@ -123,23 +117,6 @@ class WeatherProxy:
         self.weather.met += 1
         old = self.chance.choice(late)
         return [line, old, line] if self.chance.random() < 0.5 else [old, line]
-
-    async def _relay(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-        response = await _begun(request, answer)
-        with suppress(ConnectionResetError, aiohttp.ClientPayloadError):
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-            await response.write_eof()
-        return response
-
-
-async def _begun(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP_BY_HOP}
-    response = web.StreamResponse(status=answer.status, headers=kept)
-    if "Content-Encoding" in answer.headers:
-        response.headers["Content-Encoding"] = answer.headers["Content-Encoding"]
-    await response.prepare(request)
-    return response
 
 
 def _status(code: int) -> web.Response:

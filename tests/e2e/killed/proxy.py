@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
 import aiohttp
 from aiohttp import web
 
-HOP_BY_HOP: Final = {"connection", "transfer-encoding", "content-length", "host", "keep-alive", "content-encoding"}
+from tests.services.passing_on import asked, relayed
 
 
 class Moment(StrEnum):
@@ -101,19 +100,14 @@ class KillingProxy:
         if trap and trap.moment is Moment.BEFORE_SENT:
             trap.spring()
             raise web.HTTPBadGateway
-        headers = {key: value for key, value in request.headers.items() if key.lower() not in HOP_BY_HOP}
-        limit = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        url = self._upstream + request.path_qs
-        async with self._session.request(
-            write.method, url, data=write.body or None, headers=headers, timeout=limit
-        ) as answer:
+        async with asked(self._session, self._upstream, request, write.body) as answer:
             if write.method != "GET":
                 self.writes.append(write)
             if trap and trap.moment is Moment.AFTER_SENT:
                 await answer.read()
                 trap.spring()
                 raise web.HTTPBadGateway
-            response = await self._relay(request, answer)
+            response = await relayed(request, answer)
         if trap:
             trap.spring()
         return response
@@ -122,19 +116,6 @@ class KillingProxy:
         trap = self.trap
         armed = trap is not None and not trap.sprung.is_set() and write.method != "GET" and trap.matches(write)
         return trap if armed else None
-
-    @staticmethod
-    async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-        kept = {key: value for key, value in answer.headers.items() if key.lower() not in HOP_BY_HOP}
-        response = web.StreamResponse(status=answer.status, headers=kept)
-        if "Content-Encoding" in answer.headers:
-            response.headers["Content-Encoding"] = answer.headers["Content-Encoding"]
-        await response.prepare(request)
-        with suppress(ConnectionResetError, aiohttp.ClientPayloadError):
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-            await response.write_eof()
-        return response
 
 
 async def _end_all_others() -> None:
