@@ -66,7 +66,7 @@ async def scene(release: Release, folder: Path, seed: int) -> AsyncIterator[Scen
     password = _decoded(secret["operator-password"])
     patient = Retry(ConstantBackoff(1.0), 60)  # it is restarted in the run
     redis = Redis(host=place.host, port=place.port, username="operator", password=password, retry=patient)
-    async with proxy.serving(), redis:
+    async with proxy.running(), redis:
         with host_operator(release, folder, Ways(proxy.port)) as operator:
             await asyncio.to_thread(operator.start)
             yield Scene(release, operator, proxy, redis, random.Random(seed + 1))

@@ -14,7 +14,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
-from tests.services.passing_on import asked, begun, relayed
+from tests.services.passing_on import asked, begun, relayed, serving
 
 KEPT_EVENTS: Final = 20
 _REASONS: Final = {429: "TooManyRequests", 500: "InternalError", 503: "ServiceUnavailable", 410: "Expired"}
@@ -46,20 +46,10 @@ class WeatherProxy:
     _watches: set[asyncio.Task[object]] = field(default_factory=set)
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator["WeatherProxy"]:
+    async def running(self) -> AsyncIterator["WeatherProxy"]:
         """Until the end of the block."""
-        app = web.Application(client_max_size=8 * 1024 * 1024)
-        app.router.add_route("*", "/{path:.*}", self._forward)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        connector = aiohttp.TCPConnector(ssl=self.trust, limit=0)
-        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._session:
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            self.port = runner.addresses[0][1]
-            try:
-                yield self
-            finally:
-                await runner.cleanup()
+        async with serving(self._forward, self.trust) as (self._session, self.port):
+            yield self
 
     def end_watches(self) -> None:
         """Cut every watch that is open."""

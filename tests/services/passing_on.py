@@ -1,6 +1,9 @@
-"""What every HTTP proxy before the API server does the same way: pass a request on, and an answer back as it comes."""
+"""What every HTTP proxy before the API server does the same way: serve, pass a request on, and an answer back."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -10,6 +13,62 @@ from aiohttp import web
 HOP_BY_HOP: Final = frozenset(
     {"connection", "transfer-encoding", "content-length", "host", "keep-alive", "content-encoding"}
 )
+
+
+@asynccontextmanager
+async def serving(
+    forward: Callable[[web.Request], Awaitable[web.StreamResponse]], trust: ssl.SSLContext
+) -> AsyncIterator[tuple[aiohttp.ClientSession, int]]:
+    """A session to the upstream, and the free port of the loopback on which `forward` answers.
+
+    At the end nothing of it is open any more, whatever the client or the upstream was in the midst of: either may
+    have been killed, or be too busy to say goodbye.
+    """
+    handling: set[asyncio.Task[object]] = set()
+    upstream: list[socket.socket] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        task: asyncio.Task[object] | None = asyncio.current_task()
+        assert task is not None
+        handling.add(task)
+        try:
+            return await forward(request)
+        finally:
+            handling.discard(task)
+
+    def connected(address: aiohttp.AddrInfoType) -> socket.socket:
+        upstream[:] = [each for each in upstream if each.fileno() >= 0]
+        upstream.append(socket.socket(*address[:3]))
+        return upstream[-1]
+
+    app = web.Application(client_max_size=8 * 1024 * 1024)
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    connector = aiohttp.TCPConnector(ssl=trust, limit=0, socket_factory=connected)
+    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield session, runner.addresses[0][1]
+        finally:
+            clients = [each.transport for each in runner.server.connections] if runner.server else []
+            await runner.cleanup()
+            for task in handling:
+                task.cancel()
+            await asyncio.gather(*handling, return_exceptions=True)
+            for transport in clients:
+                if transport is not None:
+                    transport.abort()
+    await _hung_up(upstream)
+
+
+async def _hung_up(connections: list[socket.socket]) -> None:
+    for each in connections:
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+    async with asyncio.timeout(10):
+        while any(each.fileno() >= 0 for each in connections):
+            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -14,10 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import aiohttp
 from aiohttp import web
 
-from tests.services.passing_on import asked, relayed
+from tests.services.passing_on import asked, relayed, serving
 
 
 class Moment(StrEnum):
@@ -76,23 +75,13 @@ class KillingProxy:
             yield self
         finally:
             loop.call_soon_threadsafe(stop.set)
-            thread.join(10)
+            thread.join(30)
             loop.close()
 
     async def _serve(self, started: threading.Event, stop: asyncio.Event) -> None:
-        app = web.Application(client_max_size=8 * 1024 * 1024)
-        app.router.add_route("*", "/{path:.*}", self._forward)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-        connector = aiohttp.TCPConnector(ssl=self._trust, limit=0)
-        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._session:
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            self.port = runner.addresses[0][1]
+        async with serving(self._forward, self._trust) as (self._session, self.port):
             started.set()
             await stop.wait()
-            await runner.cleanup()
-            await _end_all_others()
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         write = Write(request.method, request.path, await request.read())
@@ -116,11 +105,3 @@ class KillingProxy:
         trap = self.trap
         armed = trap is not None and not trap.sprung.is_set() and write.method != "GET" and trap.matches(write)
         return trap if armed else None
-
-
-async def _end_all_others() -> None:
-    """Requests whose client was killed in their midst wait for ever: nothing of them may outlive the loop."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
