@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import client, config
+from pydantic_core import from_json
 
 from forge_core.names import ANALYSIS_JOBS, GROUP, JOB_QUEUES, VERSION
 
@@ -185,6 +187,9 @@ class Cluster:
                 config.load_incluster_config(client_configuration=configuration)
             except config.ConfigException:
                 await config.load_kube_config(client_configuration=configuration)
+        # Asked of the environment at each request, its proxy and the user's netrc would cost a fifth of the operator.
+        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.proxy = configuration.proxy or _proxy_to(configuration.host)
         async with client.ApiClient(configuration=configuration) as api:
             yield cls(api)
 
@@ -245,7 +250,7 @@ class Cluster:
             response.release()
         if response.status >= 400:
             raise _error(response.status, raw, response.headers.get("Retry-After"))
-        answer: Raw = json.loads(raw) if raw else {}
+        answer: Raw = from_json(raw) if raw else {}
         return answer
 
     async def pages(self, path: str, limit: int = 500, **query: str | int) -> AsyncIterator[Raw]:
@@ -277,7 +282,7 @@ class Cluster:
             if response.status >= 400:
                 raise _error(response.status, await response.read(), response.headers.get("Retry-After"))
             async for line in _lines(response):
-                event = json.loads(line)
+                event = from_json(line)
                 if event["type"] == "ERROR":
                     status = event["object"]
                     raise _error(int(status.get("code", 500)), json.dumps(status).encode(), None)
@@ -302,6 +307,14 @@ class Cluster:
             raise Unreachable(f"{call}: {error or type(error).__name__}") from error
         response: aiohttp.ClientResponse = answer.response
         return response
+
+
+def _proxy_to(url: str) -> str | None:
+    """The proxy that the environment names for a server: HTTPS_PROXY unless NO_PROXY has its host."""
+    server = urlsplit(url)
+    if server.hostname is None or proxy_bypass(server.hostname):
+        return None
+    return getproxies().get(server.scheme)
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -12,8 +12,9 @@ from forge_operator.admission.turns import Standing, in_turn
 from forge_operator.digests import AnalysisJobDigest
 from forge_operator.picture import Picture
 
-STARTS: Final = 100
-"""Jobs that one round starts: what is left has its turn in the next, and creating a Job takes longer than a round."""
+STARTS: Final = 32
+"""Jobs that one round starts, as many as are written at once: the others have their turn in the next, for what waits
+of a decision is decided again."""
 
 
 @dataclass(frozen=True, slots=True)
