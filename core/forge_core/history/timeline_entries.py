@@ -174,12 +174,12 @@ def ordered(entries: Iterable[Entry]) -> list[Entry]:
         if not _whole(entry):
             exact[entry.at.replace(microsecond=0)].append(entry)
 
-    def place(entry: Entry) -> tuple[datetime, int, int, str, str]:
+    def place(entry: Entry) -> tuple[datetime, int, datetime, int, str, str]:
         at = entry.at
         if _whole(entry):
             at = max([at, *(cause.at for cause in exact.get(at, ()) if _leads_to(cause, entry))])
         told = json.dumps(entry.detail, sort_keys=True, default=str)
-        return (at, _RANK[entry.what], entry.attempt or 0, entry.pod or "", told)
+        return (at, _RANK[entry.what], entry.at, entry.attempt or 0, entry.pod or "", told)
 
     return sorted(entries, key=place)
 

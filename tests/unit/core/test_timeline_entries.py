@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, permutations
 from random import Random
 from typing import Any
 from uuid import UUID, uuid5
@@ -116,6 +116,11 @@ def test_ordering_loses_nothing_is_stable_and_never_turns_two_exact_times_round(
 def test_what_two_clocks_tell_within_one_second_is_put_in_the_order_of_causes() -> None:
     told = ordered([Entry(at(5), What.ENDED), Entry(at(5.7), What.ATTEMPT_SUCCEEDED), Entry(at(6.1), What.RECORDED)])
     assert [entry.what for entry in told] == [What.ATTEMPT_SUCCEEDED, What.ENDED, What.RECORDED]
+
+
+def test_a_whole_second_moved_behind_its_cause_keeps_its_place_beside_its_like() -> None:
+    some = [Entry(at(2), What.QUEUED), Entry(at(2.1), What.SUBMITTED), Entry(at(2.1), What.QUEUED)]
+    assert [ordered(each) for each in permutations(some)] == [ordered(some)] * 6
 
 
 def test_a_gate_that_still_holds_is_told_from_the_status_and_has_no_end() -> None:

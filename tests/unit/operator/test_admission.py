@@ -253,10 +253,13 @@ def test_slots_are_shared_by_the_tenants_weights() -> None:
 
 def test_shares_compare_exactly_where_fractions_would_round() -> None:
     # 49 x (1/49) is not 1 as a float, so that tenant would be served once too often
-    a, b = make_namespace("a", weight=49), make_namespace("b", weight=1)
-    picture = make_picture(_backlog(b, a, concurrency=51, jobs=60))
-    assert _started(picture)[-1] == "a-49"
-    assert _by_tenant(picture) == {"a": 50, "b": 1}
+    heavy, light = make_namespace("z", weight=49), make_namespace("a", weight=1)
+    backlog = _backlog(light, heavy, concurrency=51, jobs=60)
+    running = {*(f"z-{n:02}" for n in range(30)), "a-00"}
+    children = [(Kind.JOB, make_child(job)) for _, job in backlog if job["metadata"]["name"] in running]
+    picture = make_picture([*backlog, *children])
+    assert _started(picture)[-1] == "a-01"
+    assert _by_tenant(picture) == {"z": 19, "a": 1}
 
 
 def test_the_tenant_with_the_smallest_share_takes_the_first_slot_that_is_freed() -> None:
