@@ -1,15 +1,16 @@
 """`make bench-faults [SEED=n] [QUICK=20] [SLOW=3]`: the promises under faults, checked by bench.faults.checking.
 
-A run that was broken off goes on where it was: `.local/faults-<seed>` notes the rounds that have ended.
+It goes in legs (bench.faults.account): after each the load runs out and everything is checked. A run that was broken
+off goes on with the first leg that wasn't: a file in `.local` has the results of those that were.
 """
 
 import asyncio
 import base64
-import json
 import os
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 
+from bench.faults.account import Account, total
 from bench.faults.checking import TERMINAL, violations
 from bench.faults.evidence import Evidence
 from bench.faults.faults import FAULTS, bring
@@ -54,7 +56,15 @@ async def measure(seed: int, quick: int, slow: int) -> dict[str, Any]:
     ):
         await asyncio.to_thread(release.upgrade)
         async with Cluster.connect(str(KUBECONFIG)) as cluster, scene(release, Path(folder), seed) as stage:
-            return await _course(stage, cluster, seed, rounds(seed, times(quick, slow)))
+            account = Account(LOCAL / f"faults-{seed}-{quick}-{slow}.json")
+            for leg in account.left(rounds(seed, times(quick, slow))):
+                found = await _leg(stage, cluster, seed, leg)
+                if found["violations"]:
+                    return total([*account.legs(), found])  # the same seed begins with this leg
+                account.add(found)
+            result = total(account.legs())
+            account.close()
+            return result
 
 
 @asynccontextmanager
@@ -72,14 +82,15 @@ async def scene(release: Release, folder: Path, seed: int) -> AsyncIterator[Scen
             yield Scene(release, operator, proxy, redis, random.Random(seed + 1))
 
 
-async def _course(stage: Scene, cluster: Cluster, seed: int, plan: list[Round]) -> dict[str, Any]:
+async def _leg(stage: Scene, cluster: Cluster, seed: int, plan: list[Round]) -> dict[str, Any]:
     name, begun = unique("f"), time.monotonic()
+    stage.redis_was_emptied, kills, met = False, stage.kills, stage.proxy.weather.met
     async with made(cluster, name) as queues:
-        load = Load(stage, cluster, queues, random.Random(seed + 2))
+        load = Load(stage, cluster, queues, random.Random(seed + 2 + plan[0].number))
         watching = Watching(cluster, stage.release.tenant_namespace)
         tasks = [asyncio.ensure_future(work) for work in (watching.keep(), load.keep(), _mark(watching, load))]
         try:
-            brought = await _rounds(stage, seed, plan)
+            await _rounds(stage, plan)
             tasks[1].cancel()
             await asyncio.gather(tasks[1], return_exceptions=True)
             found, settled = await _settled(stage, watching, load)
@@ -90,28 +101,22 @@ async def _course(stage: Scene, cluster: Cluster, seed: int, plan: list[Round]) 
     broken = violations(found)
     for each in broken[:20]:
         print(f"VIOLATION {each.check} {each.who}: {each.sentence}", flush=True)
-    phases: dict[str, int] = {}
-    for job in found.jobs:
-        phases[job.phase] = phases.get(job.phase, 0) + 1
+    took = round(time.monotonic() - begun)
+    print(f"checked {len(load.accepted)} jobs after {took} s: {len(broken)} violations", flush=True)
     return {
-        "violations": len(broken) + load.wrongly_taken, "faults": brought, "seed": seed, "jobs": len(load.accepted),
-        "phases": phases, "attempts": len(found.attempts), "refused_manifests": load.refused,
-        "operator_kills": stage.kills, "touched_by_weather": stage.proxy.weather.met, "plans": load.plans,
-        "settle_s": round(settled, 1), "took_s": round(time.monotonic() - begun), **load_of_the_machine(),
+        "violations": len(broken) + load.wrongly_taken, "rounds": len(plan), "jobs": len(load.accepted),
+        "faults": dict(Counter(each.fault for each in plan)), "phases": dict(Counter(job.phase for job in found.jobs)),
+        "attempts": len(found.attempts), "refused_manifests": load.refused, "operator_kills": stage.kills - kills,
+        "touched_by_weather": stage.proxy.weather.met - met, "plans": load.plans,
+        "settle_s": round(settled, 1), "took_s": took,
     }  # fmt: skip
 
 
-async def _rounds(stage: Scene, seed: int, plan: list[Round]) -> dict[str, int]:
-    note, brought = LOCAL / f"faults-{seed}", dict.fromkeys(FAULTS, 0)
-    done = json.loads(note.read_text()) if note.exists() else 0
-    for each in plan[done:]:
+async def _rounds(stage: Scene, plan: list[Round]) -> None:
+    for each in plan:
         paired = " with the operator killed" if each.kill_after is not None else ""
-        print(f"{each.number + 1} of {len(plan)}: {each.fault}{paired}", flush=True)
+        print(f"{each.number + 1}: {each.fault}{paired}", flush=True)
         await bring(stage, each)
-        brought[each.fault] += 1
-        note.write_text(json.dumps(each.number + 1))
-    note.unlink(missing_ok=True)
-    return brought
 
 
 async def _mark(watching: Watching, load: Load) -> None:
@@ -140,6 +145,7 @@ def _decoded(text: str) -> str:
 
 if __name__ == "__main__":
     given = os.environ
-    result = run(measure(int(given.get("SEED") or time.time()), int(given["QUICK"]), int(given["SLOW"])))
-    print_result(result)
+    seed = int(given.get("SEED") or time.time())
+    result = run(measure(seed, int(given["QUICK"]), int(given["SLOW"])))
+    print_result({"benchmark": "faults", "seed": seed, **result, **load_of_the_machine()})
     raise SystemExit(1 if result["violations"] else 0)
