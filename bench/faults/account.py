@@ -16,7 +16,7 @@ _LONGEST: Final = "settle_s"
 
 @dataclass
 class Account:
-    """The results of the legs that were checked, in `path`. A result has `rounds`, other numbers, and counts by name."""
+    """The results of the legs that were checked, in `path`: `rounds` and other numbers, and counts by name."""
 
     path: Path
 
