@@ -152,7 +152,7 @@ class Jobs:
         image = (LOCAL / "rehearsal-image").read_text().strip()
         size = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "192Mi"}}
         fixed = {"resourceClasses": {"small": size}, "defaultResourceClass": "small", "paused": False}
-        return self.queue(like, jobType="rehearsal", image=image, **fixed, **changes)
+        return self.queue(like, jobType="rehearsal", image=image, **fixed | changes)
 
     def rehearse(self, queue: str, *plan: str) -> str:
         """Apply a job that follows the plan, one entry an attempt: `fail/no route`; returns its name."""
