@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-queues run-e2e run-faults run-killed run-promises kwok \
-  bench-latency bench-analysis bench-throughput bench-scale bench-faults format-check lint types types-local-cluster imports chart scripts
+  bench-latency bench-analysis bench-throughput bench-scale bench-faults crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
@@ -103,22 +103,31 @@ packages:
 kwok:
 	@local-cluster/tools.sh kwok
 
+PACKAGES := forge_core forge_operator forge_api forge_runner tests bench
+
 format-check:
 	$(BIN)/ruff format --check
 
 lint:
 	$(BIN)/ruff check
 
+EMPTY :=
+KINDS := $(patsubst %/forge_kinds,%,$(wildcard job-images/*/forge_kinds))   # each is a place where modules are found
+MODULES := $(patsubst %.py,%,$(notdir $(wildcard job-images/*/forge_kinds/[a-z]*)))
 types:
-	$(BIN)/mypy
+	@MYPYPATH=$(subst $(EMPTY) ,:,$(strip $(KINDS))) $(BIN)/mypy $(addprefix -p ,$(PACKAGES) $(addprefix forge_kinds.,$(MODULES)))
 
 types-local-cluster:   # programs that stand alone, each checked as one; mypy's cache is for one process at a time
-	@for program in local-cluster/*.py local-cluster/git-server/*.py; do $(BIN)/mypy --cache-dir .mypy_cache/alone --no-error-summary "$$program" || exit 1; done
+	@for program in local-cluster/*.py local-cluster/git-server/*.py job-images/*.py; do $(BIN)/mypy --cache-dir .mypy_cache/alone --no-error-summary "$$program" || exit 1; done
 
 imports:
 	$(BIN)/lint-imports
 
+crds: python ## compose the definitions from the kinds' schemas, and copy them into the chart
+	@$(BIN)/python job-images/config_schema.py
+
 chart:
+	@$(BIN)/python job-images/config_schema.py --check
 	@local-cluster/tools.sh helm
 	helm lint --quiet helm/forge-jobs
 	@$(PYTEST) tests/unit/chart

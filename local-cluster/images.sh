@@ -5,14 +5,14 @@
 # shellcheck source=local-cluster/image_source.sh
 . "$HERE/image_source.sh"
 
+KINDS=(); for dockerfile in "$ROOT"/job-images/*/Dockerfile; do KINDS+=("$(basename "$(dirname "$dockerfile")")"); done
 DOCKERFILES=(   # NAME DOCKERFILE CONTEXT
   "forge-operator operator/Dockerfile ."
   "forge-api api/Dockerfile ."
-  "forge-runner-analysis job-images/analysis/Dockerfile ."
-  "forge-runner-cleanup job-images/cleanup/Dockerfile ."
   "git-server local-cluster/git-server/Dockerfile local-cluster/git-server"
   "forge-runner-rehearsal tests/runner_image/Dockerfile ."   # for tests, never a chart's value
 )
+for kind in "${KINDS[@]}"; do DOCKERFILES+=("forge-runner-$kind job-images/$kind/Dockerfile ."); done
 has() { # has NAME TAG: is it in the registry?
   curl -sf --noproxy '*' -o /dev/null -I -H 'Accept: application/vnd.docker.distribution.manifest.v2+json,application/vnd.oci.image.index.v1+json,application/vnd.oci.image.manifest.v1+json' \
     "http://$HOST/v2/$1/manifests/$2"
@@ -53,7 +53,7 @@ cat >"$LOCAL/images.yaml.new" <<EOF
 images:
   operator: $(<"$BUILT/forge-operator")
   api: $(<"$BUILT/forge-api")
-  runners: {analysis: "$(<"$BUILT/forge-runner-analysis")", cleanup: "$(<"$BUILT/forge-runner-cleanup")"}
+  runners: {$(for kind in "${KINDS[@]}"; do echo "$kind: \"$(<"$BUILT/forge-runner-$kind")\","; done)}
   redis: $(<"$BUILT/redis")
   postgres: $(<"$BUILT/postgres")
 EOF

@@ -7,7 +7,11 @@ uv_venv() {
   python3 -m venv "$CACHE/uv-$UV"
   "$CACHE/uv-$UV/bin/pip" install --quiet "uv==$UV"
 }
-project() { cd "$ROOT" && uv sync --locked; }
+project() {
+  cd "$ROOT" && uv sync --locked
+  for kind in "$ROOT"/job-images/*/forge_kinds; do dirname "$kind"; done >"$(kinds_path)"
+}
+kinds_path() { "$ROOT/.venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib") + "/forge_kinds.pth")'; }
 
 if ! "$CACHE/uv-$UV/bin/uv" --version >/dev/null 2>&1; then
   locked

@@ -1,4 +1,4 @@
-"""Every manifest in `examples/` is applied and does what it says; only hosts, secrets and images are put in place."""
+"""Every example is applied and does what it says; only hosts, secrets and images are put in place."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,11 +8,12 @@ import yaml
 
 from forge_core.resource import Phase
 from tests.conftest import ROOT, Kubectl
-from tests.e2e.forge import GIT_HOST, TENANT_NAMESPACE, Forge, Jobs
+from tests.e2e.forge import GIT_HOST, Forge, Jobs
 
 pytestmark = pytest.mark.cluster
 
-EXAMPLES = ROOT / "examples"
+EXAMPLES = {file.name: file for folder in ("examples", "job-images/*/examples") for file in ROOT.glob(f"{folder}/*")}
+SYSTEM = "forge-system"
 CODE = {"src/app.py": "def f(a):\n    return eval(a)\n", "src/flask/sansio/x.py": "x = 1\n", "README.md": "# r\n"}
 
 
@@ -22,25 +23,29 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
     loaded: list[dict[str, Any]] = []
 
     def load(file: str, url: str = "") -> list[dict[str, Any]]:
-        manifests: list[dict[str, Any]] = list(yaml.safe_load_all((EXAMPLES / file).read_text()))
+        manifests: list[dict[str, Any]] = list(yaml.safe_load_all(EXAMPLES[file].read_text()))
         for manifest in manifests:
-            if manifest["kind"] == "AnalysisJob":
+            if manifest["kind"] == "AnalysisJob" and "repository" in manifest["spec"]:
                 manifest["spec"]["repository"]["url"] = url
         loaded.extend(manifests)
         return manifests
 
     yield load
     for manifest in loaded:
-        place = ["-n", TENANT_NAMESPACE] if manifest["metadata"].get("namespace") else []
+        namespace = manifest["metadata"].get("namespace")
+        place = ["-n", namespace] if namespace else []
         forge.kubectl.run(*place, "delete", manifest["kind"], manifest["metadata"]["name"], "--ignore-not-found")
 
 
 Example = Callable[..., list[dict[str, Any]]]
-TRIED = {"analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml", "retry.yaml"}
+TRIED = {
+    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml", "retry.yaml",
+    "usage.yaml",
+}  # fmt: skip
 
 
 def test_there_is_a_test_of_every_example() -> None:
-    assert {file.name for file in EXAMPLES.iterdir()} == TRIED
+    assert set(EXAMPLES) == TRIED
 
 
 def test_an_analysis(forge: Forge, kubectl: Kubectl, example: Example, small_repository: str) -> None:
@@ -96,3 +101,10 @@ def test_a_queue_of_ones_own(
     kubectl.apply(queue)
     name = jobs.submit(small_repository, queue["metadata"]["name"])
     forge.wait_for(name, Phase.COMPLETED)
+
+
+def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example) -> None:
+    (job,) = example("usage.yaml")
+    kubectl.apply(job)
+    name = job["metadata"]["name"]
+    kubectl.run("-n", SYSTEM, "wait", "--for=jsonpath={.status.phase}=Completed", f"aj/{name}", "--timeout=100s")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from forge_kinds.analysis import analyse
 from forge_runner.kinds import Result
-from forge_runner.kinds.analysis import analyse
 from tests.integration.workspace.reports import Remembered, an_assignment
 from tests.integration.workspace.repositories import Content, a_repository
 from tests.integration.workspace.servers import GitServer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from forge_runner.kinds.analysis import analyse
+from forge_kinds.analysis import analyse
 from forge_runner.report import Permanent
 from tests.integration.analysis.conftest import Analyse
 from tests.integration.workspace.reports import Remembered, an_assignment
@@ -166,7 +166,7 @@ def test_modules_of_the_repository_are_not_imported(analysed: Analyse, tmp_path:
 
 
 def test_analysers_are_not_given_the_runners_secrets(analysed: Analyse, monkeypatch: pytest.MonkeyPatch) -> None:
-    from forge_runner.kinds.analysis.crew import bare_environment
+    from forge_kinds.analysis.crew import bare_environment
 
     monkeypatch.setenv("FORGE_REDIS_PASSWORD", "s3cret")
     monkeypatch.setenv("RUFF_CONFIG", "/tmp/x.toml")

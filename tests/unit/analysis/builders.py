@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from forge_runner.kinds.analysis.findings import Dimension, Finding, Severity, content_digest, fingerprinted
-from forge_runner.kinds.analysis.inventory import SourceFile, is_test
-from forge_runner.kinds.analysis.languages import language_of
-from forge_runner.kinds.analysis.ledger import Ledger
-from forge_runner.kinds.analysis.rules import Rule
+from forge_kinds.analysis.findings import Dimension, Finding, Severity, content_digest, fingerprinted
+from forge_kinds.analysis.inventory import SourceFile, is_test
+from forge_kinds.analysis.languages import language_of
+from forge_kinds.analysis.ledger import Ledger
+from forge_kinds.analysis.rules import Rule
 
 
 def a_rule(code: str = "F841", **changes: Any) -> Rule:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from forge_runner.kinds.analysis import summary
-from forge_runner.kinds.analysis.cpus import available_cpus
-from forge_runner.kinds.analysis.findings import Severity
+from forge_kinds.analysis import summary
+from forge_kinds.analysis.cpus import available_cpus
+from forge_kinds.analysis.findings import Severity
 from tests.unit.analysis.builders import a_finding, a_rule
 
 

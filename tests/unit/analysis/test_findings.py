@@ -1,6 +1,6 @@
 """Findings and the fingerprints by which they are known again."""
 
-from forge_runner.kinds.analysis.findings import Severity, content_digest, fingerprinted
+from forge_kinds.analysis.findings import Severity, content_digest, fingerprinted
 from tests.unit.analysis.builders import a_finding
 
 

@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from forge_runner.kinds.analysis.leaks import (
+from forge_kinds.analysis.leaks import (
     MAX_LINE,
     MAX_PER_FILE,
     _candidates,

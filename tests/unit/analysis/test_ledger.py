@@ -2,8 +2,8 @@
 
 import pytest
 
-from forge_runner.kinds.analysis import ledger as module
-from forge_runner.kinds.analysis.findings import Dimension, Severity
+from forge_kinds.analysis import ledger as module
+from forge_kinds.analysis.findings import Dimension, Severity
 from tests.unit.analysis.builders import a_finding, a_ledger
 
 

@@ -1,9 +1,9 @@
 """Recommendations: one for a rule however many its findings, best first."""
 
-from forge_runner.kinds.analysis.findings import Dimension, Severity
-from forge_runner.kinds.analysis.recommending import recommend
-from forge_runner.kinds.analysis.rules import COGNITIVE, secret_rule
-from forge_runner.kinds.analysis.scoring import overall
+from forge_kinds.analysis.findings import Dimension, Severity
+from forge_kinds.analysis.recommending import recommend
+from forge_kinds.analysis.rules import COGNITIVE, secret_rule
+from forge_kinds.analysis.scoring import overall
 from tests.unit.analysis.builders import a_finding, a_ledger, a_rule
 
 

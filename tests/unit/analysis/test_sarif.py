@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from forge_runner.kinds.analysis import sarif
-from forge_runner.kinds.analysis.findings import Dimension, Finding, Severity, fingerprinted
-from forge_runner.kinds.analysis.linting import catalogue
-from forge_runner.kinds.analysis.rules import Rule, own_rules, ruff_rules
+from forge_kinds.analysis import sarif
+from forge_kinds.analysis.findings import Dimension, Finding, Severity, fingerprinted
+from forge_kinds.analysis.linting import catalogue
+from forge_kinds.analysis.rules import Rule, own_rules, ruff_rules
 from tests.unit.analysis.builders import a_finding, a_rule
 
 SCHEMA = json.loads((Path(__file__).parent / "schema" / "sarif-2.1.0.json").read_text())

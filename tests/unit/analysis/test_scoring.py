@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_runner.kinds.analysis.findings import Dimension, Severity
-from forge_runner.kinds.analysis.scoring import (
+from forge_kinds.analysis.findings import Dimension, Severity
+from forge_kinds.analysis.scoring import (
     COST,
     GRADES,
     SCALES,

@@ -1,6 +1,6 @@
 """Percentages come from work that is done, and never go back."""
 
-from forge_runner.kinds.analysis.stages import Meter, work_of
+from forge_kinds.analysis.stages import Meter, work_of
 from tests.unit.analysis.builders import a_source
 
 

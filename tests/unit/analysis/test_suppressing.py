@@ -2,8 +2,8 @@
 
 import pytest
 
-from forge_runner.kinds.analysis.findings import Dimension
-from forge_runner.kinds.analysis.suppressing import commented_line, is_suppressed, without_literals
+from forge_kinds.analysis.findings import Dimension
+from forge_kinds.analysis.suppressing import commented_line, is_suppressed, without_literals
 
 
 @pytest.mark.parametrize("comment", ["# noqa: F841", "# NoQA: E501, F841 - on purpose", "#noqa:F841,E501"])

@@ -11,8 +11,8 @@ from forge_core.crds import read
 from forge_core.maintenance import Task
 from forge_core.names import ANALYSIS_JOBS, GROUP, JOB_QUEUES, VERSION
 from forge_core.resource import JobSpec, Phase, QueueSpec
-from forge_runner.kinds.analysis.config import AnalysisConfig
-from forge_runner.kinds.cleanup.config import CleanupConfig
+from forge_kinds.analysis.config import AnalysisConfig
+from forge_kinds.cleanup.config import CleanupConfig
 from tests.builders.chart import CHART
 from tests.conftest import ROOT
 

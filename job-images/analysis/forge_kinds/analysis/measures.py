@@ -1,0 +1,53 @@
+"""What is measured of one file, as the worker sends it and the parent receives it."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from forge_kinds.analysis.lines import Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where something that looks like a secret stands. `content` is the digest of its line with the secret masked."""
+
+    kind: str
+    line: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function. `complexity` is cognitive in Python, cyclomatic elsewhere; `lines` is its length."""
+
+    name: str
+    line: int
+    lines: int
+    complexity: int
+    parameters: int = 0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of one file."""
+
+    lines: Lines = field(default_factory=Lines)
+    functions: tuple[Function, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    notes: tuple[str, ...] = ()
+    opaque: bool = False
+    """Whether the file turned out to be nothing to analyse (binary, a pointer, one endless line)."""
+
+    def encode(self) -> dict[str, Any]:
+        """As the worker sends it."""
+        return asdict(self)
+
+    @classmethod
+    def decode(cls, document: dict[str, Any]) -> "Measured":
+        """As the parent receives it."""
+        return cls(
+            Lines(**document["lines"]),
+            tuple(Function(**each) for each in document["functions"]),
+            tuple(Secret(**each) for each in document["secrets"]),
+            tuple(document["notes"]),
+            document["opaque"],
+        )
