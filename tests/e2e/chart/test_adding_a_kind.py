@@ -21,7 +21,8 @@ CODE = {"app/main.py": "import os\n\nprint(os.name)\n", "app/page.html": "<p>\n"
 def docker(*arguments: str) -> str:
     program = LOCAL / "bin" / "docker"
     command = [str(program) if program.exists() else "docker", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False, timeout=240)
+    environment = os.environ | {"DOCKER_BUILDKIT": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=240)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout.strip()
 
