@@ -1,20 +1,18 @@
 """What a job's `config` may say about an analysis. The CRD checks it first; what slips through ends Permanent."""
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from forge_kinds.analysis.languages import LANGUAGE_NAMES
-from forge_runner.report import Permanent
+from forge_runner.config import Config
 
 MAX_PATTERNS: Final = 50
 Pattern = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class AnalysisConfig(BaseModel):
+class AnalysisConfig(Config):
     """Which part of the repository is analysed; all of it when nothing is said."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     paths: Annotated[tuple[Pattern, ...], Field(max_length=MAX_PATTERNS)] = ()
     """Folders or files to include, relative to the repository's root."""
@@ -38,13 +36,3 @@ class AnalysisConfig(BaseModel):
             if language.lower() not in LANGUAGE_NAMES:
                 raise ValueError(f"{language[:80]!r} is not a language that is known here")
         return tuple(LANGUAGE_NAMES[language.lower()] for language in languages)
-
-    @classmethod
-    def read(cls, config: dict[str, Any]) -> Self:
-        """The assignment's `config`. Raises Permanent with the field and what is wrong."""
-        try:
-            return cls.model_validate(config)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in ("config", *first["loc"]))
-            raise Permanent(f"{where[:200]}: {first['msg'].removeprefix('Value error, ')}") from None
