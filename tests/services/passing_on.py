@@ -45,7 +45,10 @@ async def serving(
     app.router.add_route("*", "/{path:.*}", handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     connector = aiohttp.TCPConnector(ssl=trust, limit=0, socket_factory=connected)
-    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
+    async with (
+        _hung_up(upstream),
+        aiohttp.ClientSession(connector=connector, auto_decompress=False) as session,
+    ):
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         try:
@@ -59,16 +62,20 @@ async def serving(
             for transport in clients:
                 if transport is not None:
                     transport.abort()
-    await _hung_up(upstream)
 
 
-async def _hung_up(connections: list[socket.socket]) -> None:
-    for each in connections:
-        with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
-    async with asyncio.timeout(10):
-        while any(each.fileno() >= 0 for each in connections):
-            await asyncio.sleep(0.01)
+@asynccontextmanager
+async def _hung_up(connections: list[socket.socket]) -> AsyncIterator[None]:
+    """After the block none of them is open, however it ended."""
+    try:
+        yield
+    finally:
+        for each in connections:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        async with asyncio.timeout(10):
+            while any(each.fileno() >= 0 for each in connections):
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
