@@ -68,13 +68,14 @@ def wanted(root: Path) -> dict[Path, str]:
 
 def main(root: Path, *arguments: str) -> int:
     """Write, or with `--check` only compare."""
-    stale = [file for file, text in wanted(root).items() if not file.exists() or file.read_text() != text]
+    files = wanted(root)
+    stale = [file for file, text in files.items() if not file.exists() or file.read_text() != text]
     if "--check" in arguments:
         for file in stale:
             print(f"{file.relative_to(root)} is stale: run `make crds`")  # noqa: T201
         return 1 if stale else 0
-    for file, text in wanted(root).items():
-        file.write_text(text)
+    for file in stale:
+        file.write_text(files[file])
     return 0
 
 

@@ -25,6 +25,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def program(name: str) -> str:
+    """The program that `make up` brought to .local/bin, or else the machine's own."""
+    ours = LOCAL / "bin" / name
+    return str(ours) if ours.exists() else name
+
+
 @dataclass(frozen=True)
 class Kubectl:
     """kubectl against this clone's cluster, as its administrator."""
@@ -33,8 +39,7 @@ class Kubectl:
 
     def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """One call. Raises AssertionError with what kubectl said when it fails and `check` is true."""
-        program = LOCAL / "bin" / "kubectl"
-        command = [str(program) if program.exists() else "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
+        command = [program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0 or not check, f"{' '.join(arguments)}: {done.stderr.strip()}"
         return done

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import random
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,9 +11,10 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from bench.faults.weather import WeatherProxy
-from tests.conftest import LOCAL, Kubectl
+from tests.conftest import Kubectl
 from tests.e2e.host_operator import CONTROL_PLANE, HostOperator
 from tests.e2e.release import Release
+from tests.services.docker import docker
 
 OPERATOR_AWAY: Final = (0.0, 2.0)
 """Seconds for which a killed operator stays away, at least and at most."""
@@ -145,10 +144,4 @@ def _create_raw(kubectl: Kubectl, path: str, body: dict[str, Any]) -> None:
 
 
 async def _docker(*arguments: str, check: bool = True) -> None:
-    program = LOCAL / "bin" / "docker"
-    command = [str(program) if program.exists() else "docker", *arguments]
-    done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, env=os.environ, check=False, timeout=120
-    )
-    if check and done.returncode != 0:
-        raise RuntimeError(f"docker {' '.join(arguments[:3])}: {done.stderr.strip()[:300]}")
+    await asyncio.to_thread(docker, *arguments, check=check)

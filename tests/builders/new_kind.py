@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from tests.conftest import ROOT
 
 PAGE = ROOT / "docs/adding-a-kind.md"
+COMPOSING = "job-images/config_schema.py"
 _FENCE = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NEEDED = ("core", "job-images", "crds", "helm", "pyproject.toml", "uv.lock", ".dockerignore")
 
@@ -28,11 +30,10 @@ class NewKind:
         """The one that was added."""
         return self.root / "job-images/line-count"
 
-    @property
-    def example(self) -> dict[str, Any]:
-        """Its manifest."""
-        loaded: dict[str, Any] = yaml.safe_load((self.folder / "examples/line-count.yaml").read_text())
-        return loaded
+    def compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`make crds`, or with --check its check."""
+        command = [sys.executable, COMPOSING, *arguments]
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
 
 
 def new_kind(folder: Path) -> NewKind:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LOCAL, Kubectl
+from tests.conftest import LOCAL, Kubectl, program
 from tests.e2e.forge import GIT_HOST, Forge, Jobs
 
 
@@ -91,7 +91,6 @@ def bare_repository(folder: Path, files: dict[str, str]) -> Path:
 
 def in_git_server(kubectl: Kubectl, *command: str, stdin: bytes = b"") -> None:
     """Run a command in the git server's pod."""
-    program = LOCAL / "bin" / "kubectl"
-    call = [str(program) if program.exists() else "kubectl", f"--kubeconfig={kubectl.kubeconfig}"]
+    call = [program("kubectl"), f"--kubeconfig={kubectl.kubeconfig}"]
     call += ["-n", "git", "exec", "-i", "deployment/git-server", "--", *command]
     subprocess.run(call, input=stdin, check=True, capture_output=True, timeout=120)

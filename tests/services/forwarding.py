@@ -6,15 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.conftest import LOCAL, Kubectl
+from tests.conftest import Kubectl, program
 from tests.services.waiting import wait_until
 
 
 @contextmanager
 def forwarded(kubectl: Kubectl, namespace: str, pod: str, port: int) -> Iterator[str]:
     """host:port that leads to the pod's `port` while the block lasts."""
-    program = LOCAL / "bin" / "kubectl"
-    command = [str(program) if program.exists() else "kubectl", f"--kubeconfig={kubectl.kubeconfig}"]
+    command = [program("kubectl"), f"--kubeconfig={kubectl.kubeconfig}"]
     command += ["-n", namespace, "port-forward", f"pod/{pod}", f":{port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         said: list[str] = []

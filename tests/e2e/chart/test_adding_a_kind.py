@@ -1,8 +1,5 @@
 """docs/adding-a-kind.md on the real cluster: its folder becomes an image, and jobs of its queue end well."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,33 +9,26 @@ from forge_core.resource import Phase
 from tests.builders.new_kind import NewKind, new_kind
 from tests.conftest import LOCAL, Kubectl
 from tests.e2e.forge import Forge, Jobs
+from tests.services.docker import docker
 
 pytestmark = pytest.mark.cluster
 
 CODE = {"app/main.py": "import os\n\nprint(os.name)\n", "app/page.html": "<p>\n", "lib/__init__.py": ""}
 
 
-def docker(*arguments: str) -> str:
-    program = LOCAL / "bin" / "docker"
-    command = [str(program) if program.exists() else "docker", *arguments]
-    environment = os.environ | {"DOCKER_BUILDKIT": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout.strip()
-
-
 @pytest.fixture
 def added(tmp_path: Path) -> NewKind:
     """The project with the page's kind, its definitions composed."""
     made = new_kind(tmp_path)
-    subprocess.run([sys.executable, "job-images/config_schema.py"], cwd=made.root, check=True)
+    assert made.compose().returncode == 0
     return made
 
 
 def image_of(added: NewKind) -> str:
     """Built and pushed to the registry that the nodes know; named by what is in it, so that a repeat adds nothing."""
     registry = (LOCAL / "rehearsal-image").read_text().partition("/")[0]
-    identity = docker("build", "-q", "-f", str(added.folder / "Dockerfile"), str(added.root)).removeprefix("sha256:")
+    built = docker("build", "-q", "-f", str(added.folder / "Dockerfile"), str(added.root), seconds=240)
+    identity = built.removeprefix("sha256:")
     name = f"{registry}/forge-runner-line-count:{identity[:12]}"
     docker("tag", identity, name)
     docker("push", "-q", name)

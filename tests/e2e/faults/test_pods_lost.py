@@ -1,16 +1,15 @@
 """Pods that die: out of memory is charged, an eviction and a lost node are not."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from forge_core.resource import Phase
 from tests.conftest import Kubectl
 from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
+from tests.services.docker import docker
 from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -51,16 +50,11 @@ class Worker:
 
     def stop(self) -> None:
         """As if its power were cut."""
-        _docker("stop", "-t", "1", self.name)
+        docker("stop", "-t", "1", self.name)
 
     def start(self) -> None:
         """It comes back; starting one that runs does nothing."""
-        _docker("start", self.name)
-
-
-def _docker(*arguments: str) -> None:
-    program = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
-    subprocess.run([program, *arguments], check=True, capture_output=True, timeout=60)
+        docker("start", self.name)
 
 
 @pytest.fixture
