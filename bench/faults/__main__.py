@@ -22,6 +22,7 @@ from redis.backoff import ConstantBackoff
 
 from bench.faults.account import Account, total
 from bench.faults.checking import TERMINAL, violations
+from bench.faults.dossier import dossiers
 from bench.faults.evidence import Evidence
 from bench.faults.faults import FAULTS, bring
 from bench.faults.gathering import Watching, evidence
@@ -32,7 +33,6 @@ from bench.faults.weather import WeatherProxy
 from bench.place import KUBECONFIG, load_of_the_machine, print_result, run, unique
 from forge_core.cluster import Cluster
 from tests.conftest import LOCAL, Kubectl
-from tests.e2e.forge import Forge
 from tests.e2e.host_operator import Ways, api_server, exposed, host_operator
 from tests.e2e.release import LOCAL_VALUES, Release, second_release
 
@@ -94,13 +94,16 @@ async def _leg(stage: Scene, cluster: Cluster, seed: int, plan: list[Round]) -> 
             tasks[1].cancel()
             await asyncio.gather(tasks[1], return_exceptions=True)
             found, settled = await _settled(stage, watching, load)
+            broken = violations(found)
+            told = await dossiers(stage.forge, stage.operator.log, broken)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-    broken = violations(found)
     for each in broken[:20]:
         print(f"VIOLATION {each.check} {each.who}: {each.sentence}", flush=True)
+    for dossier in told:
+        print(dossier, flush=True)
     took = round(time.monotonic() - begun)
     print(f"checked {len(load.accepted)} jobs after {took} s: {len(broken)} violations", flush=True)
     return {
@@ -127,13 +130,12 @@ async def _mark(watching: Watching, load: Load) -> None:
 
 async def _settled(stage: Scene, watching: Watching, load: Load) -> tuple[Evidence, float]:
     """The evidence once everything is over and recorded, or as it is after SETTLE_SECONDS; and how long that took."""
-    forge = Forge(stage.kubectl, "", "", stage.release.namespace, stage.release.tenant_namespace)
     rules = {queue.name: queue.rules for queue in load.queues}
     begun = time.monotonic()
     while True:
         redis = None if stage.redis_was_emptied else stage.redis
         with suppress(AssertionError):
-            found = await evidence(watching, forge, redis, frozenset(load.accepted), rules)
+            found = await evidence(watching, stage.forge, redis, frozenset(load.accepted), rules)
             if not violations(found) or time.monotonic() - begun > SETTLE_SECONDS:
                 return found, time.monotonic() - begun
         await asyncio.sleep(5 * PAUSE)

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from bench.faults.weather import WeatherProxy
 from tests.conftest import Kubectl
+from tests.e2e.forge import Forge
 from tests.e2e.host_operator import CONTROL_PLANE, HostOperator
 from tests.e2e.release import Release
 from tests.services.docker import docker
@@ -38,6 +39,11 @@ class Scene:
     def kubectl(self) -> Kubectl:
         """As the cluster's administrator."""
         return self.release.kubectl
+
+    @property
+    def forge(self) -> Forge:
+        """The installation, for whoever asks its cluster and its database; not its API."""
+        return Forge(self.kubectl, "", "", self.release.namespace, self.release.tenant_namespace)
 
     async def run(self, *arguments: str, check: bool = True) -> str:
         """kubectl's output."""

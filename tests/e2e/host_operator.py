@@ -27,11 +27,11 @@ CONTROL_PLANE: Final = "node-role.kubernetes.io/control-plane"
 
 
 class HostOperator:
-    """Starts, kills and starts again."""
+    """Starts, kills and starts again; what they all said is in `log`."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.log = log
         self._environment = environment
-        self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,7 +43,7 @@ class HostOperator:
     def start(self) -> None:
         """Start the program; one that was killed must be reaped first."""
         assert self._process is None
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             command = [sys.executable, "-m", "forge_operator"]
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
 
