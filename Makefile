@@ -1,14 +1,14 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test run-integration run-operator run-queues run-e2e run-faults run-killed run-promises kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-cluster run-operator run-queues run-e2e run-chart run-faults run-killed run-promises kwok \
   bench-latency bench-analysis bench-throughput bench-scale bench-faults crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
 BIN := .venv/bin
 # A temporary folder of its own for each session: sessions that run side by side remove one another's otherwise.
-PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/pytest -q --basetemp="$$folder/pytest"
+PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BEFORE) $(BIN)/pytest -q --basetemp="$$folder/pytest"
 TENANT ?= demo
 N ?= 1000
 # USER is a variable of every shell; only one that was given to make is meant
@@ -39,9 +39,12 @@ token: ## print a token for the local cluster's API: make token TENANT=demo USER
 demo: install python ## analyse a real repository and watch it: make demo [REPO=url-or-folder]
 	@local-cluster/demo.sh "$(REPO)"
 
-test: packages check ## everything, from a clean clone on
-	@$(MAKE) --no-print-directory -j2 --output-sync=target unit install kwok
-	@$(MAKE) --no-print-directory -j5 --output-sync=target run-operator run-queues run-killed run-e2e run-integration run-faults run-promises
+test: packages python ## everything, from a clean clone on
+	@$(MAKE) --no-print-directory -j3 --output-sync=target check unit ready
+	@$(MAKE) --no-print-directory -j5 --output-sync=target run-operator run-queues run-killed run-e2e run-chart run-faults run-cluster run-integration run-promises
+
+ready:   # by itself, so that the cluster starts while others compute
+	@$(MAKE) --no-print-directory install kwok
 
 check: python ## format, lint, types, imports, chart: under a minute
 	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
@@ -49,31 +52,43 @@ check: python ## format, lint, types, imports, chart: under a minute
 unit: python ## unit and property tests
 	@$(PYTEST) tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: install python packages run-integration run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
+integration: install python packages run-integration run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
-e2e: install python kwok run-e2e run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
+e2e: install python kwok run-e2e run-chart run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
 
-run-integration:
-	@$(PYTEST) --durations=5 tests/integration --ignore=tests/integration/operator
-
+# The sessions of `make test`. First those that wait for pods most of their time, side by side; then the faults, which
+# take away the node that pods are on, and beside them what needs no pods.
 OF_QUEUES := $(addprefix tests/integration/operator/,test_live_changes.py test_explaining.py test_stalls.py test_timelines.py)
-run-operator:   # these wait for most of their time, those of run-queues too
+WITH_PODS := run-operator run-queues run-killed run-e2e run-chart
+
+run-operator:
 	@$(PYTEST) --durations=5 tests/integration/operator $(addprefix --ignore=,$(OF_QUEUES))
 
 run-queues:
 	@$(PYTEST) --durations=5 $(OF_QUEUES)
 
 run-e2e:
-	@$(PYTEST) --durations=5 -m "not faults and not killed and not promises" tests/e2e
+	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=tests/e2e/,chart away killed faults promises)
 
-run-killed:   # on an installation of their own
-	@$(PYTEST) --durations=5 -m killed tests/e2e
+run-chart:   # on installations of their own, as those of run-killed are
+	@$(PYTEST) --durations=5 tests/e2e/chart tests/e2e/away
 
-run-faults: run-e2e run-operator run-queues run-killed   # after them: these take away what the others stand on
-	@$(PYTEST) --durations=5 -m faults tests/e2e
+run-killed:
+	@$(PYTEST) --durations=5 tests/e2e/killed
 
-run-promises: run-faults run-integration   # alone: the API server stands still in it
-	@$(PYTEST) -m promises tests/e2e
+run-faults: $(WITH_PODS)
+	@$(PYTEST) --durations=5 tests/e2e/faults
+
+run-cluster run-integration: BEFORE = nice
+
+run-cluster: $(WITH_PODS)   # the API server alone
+	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator
+
+run-integration: $(WITH_PODS)   # no cluster at all
+	@$(PYTEST) --durations=5 -m "not cluster" tests/integration --ignore=tests/integration/operator
+
+run-promises: run-faults run-cluster   # alone on the cluster: the API server stands still in it
+	@$(PYTEST) tests/e2e/promises
 
 format: python ## format the sources, and mend what ruff can mend safely
 	$(BIN)/ruff format

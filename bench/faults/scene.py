@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from bench.faults.weather import WeatherProxy
 from tests.conftest import Kubectl
 from tests.e2e.forge import Forge
-from tests.e2e.host_operator import CONTROL_PLANE, HostOperator
-from tests.e2e.release import Release
+from tests.e2e.host_operator import HostOperator
+from tests.e2e.release import CONTROL_PLANE, Release
 from tests.services.docker import docker
 
 OPERATOR_AWAY: Final = (0.0, 2.0)

@@ -23,30 +23,31 @@ JOB_SECONDS: Final = 120
 
 @dataclass(frozen=True)
 class Forge:
-    """The release: its API's address and the key that signs local tokens."""
+    """A release: its API's address, the key that signs its tokens, and the namespaces of it and of a tenant."""
 
     kubectl: Kubectl
     url: str
     key: str = field(repr=False)
     namespace: str = RELEASE_NAMESPACE
     tenant_namespace: str = TENANT_NAMESPACE
+    tenant: str = TENANT
 
-    def token(self, tenant: str = TENANT, user: str = "tester", seconds: int = 3600) -> str:
+    def token(self, tenant: str = "", user: str = "tester", seconds: int = 3600) -> str:
         """A token as `make token` prints it."""
         now = int(time.time())
         claims = {
             "iss": "forge-jobs",
             "aud": "forge-jobs",
             "sub": user,
-            "tenant": tenant,
+            "tenant": tenant or self.tenant,
             "iat": now,
             "exp": now + seconds,
         }
         algorithm = "ES256" if "EC PRIVATE" in self.key else "RS256"
         return jwt.encode(claims, self.key, algorithm=algorithm, headers={"kid": "local"})
 
-    def api(self, tenant: str = TENANT) -> httpx2.Client:
-        """A client of the REST API as a user of `tenant`."""
+    def api(self, tenant: str = "") -> httpx2.Client:
+        """A client of the REST API as a user of `tenant`, left out: of its own tenant."""
         return httpx2.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token(tenant)}"}, timeout=30)
 
     def job(self, name: str) -> dict[str, Any] | None:

@@ -19,11 +19,10 @@ from urllib.parse import urlsplit, urlunsplit
 import yaml
 
 from tests.conftest import Kubectl
-from tests.e2e.release import Release
+from tests.e2e.release import Place, Release
 from tests.services.ports import free_port
 
 DEPLOYMENT: Final = "deployment/forge-operator"
-CONTROL_PLANE: Final = "node-role.kubernetes.io/control-plane"
 
 
 class HostOperator:
@@ -62,17 +61,6 @@ class HostOperator:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where something listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True)
 class Ways:
     """By which ports of the loopback the operator reaches the API server and, if not straight, PostgreSQL."""
 
@@ -84,11 +72,11 @@ class Ways:
 def host_operator(release: Release, folder: Path, ways: Ways) -> Iterator[HostOperator]:
     """Not yet started."""
     environment = _environment(release)
-    database = Place("127.0.0.1", ways.database) if ways.database else exposed(release, "forge-postgres", 5432)
+    database = Place("127.0.0.1", ways.database) if ways.database else release.exposed("forge-postgres", 5432)
     environment["KUBECONFIG"] = str(_kubeconfig(release, folder, ways.api))
     environment["FORGE_DATABASE_URL"] = _at(environment["FORGE_DATABASE_URL"], database)
-    environment["FORGE_REDIS_URL"] = _at(environment["FORGE_REDIS_URL"], exposed(release, "forge-redis", 6379))
-    environment["FORGE_API_URL"] = f"http://{exposed(release, 'forge-api-internal', 8081)}"
+    environment["FORGE_REDIS_URL"] = _at(environment["FORGE_REDIS_URL"], release.exposed("forge-redis", 6379))
+    environment["FORGE_API_URL"] = f"http://{release.exposed('forge-api-internal', 8081)}"
     environment["FORGE_PORT"] = str(free_port())
     operator = HostOperator(environment, folder / "operator.log")
     try:
@@ -135,19 +123,6 @@ def _at(url: str, place: Place) -> str:
     parts = urlsplit(url)
     user = parts.netloc.rpartition("@")[0]
     return urlunsplit(parts._replace(netloc=f"{user + '@' if user else ''}{place}"))
-
-
-def exposed(release: Release, service: str, port: int) -> Place:
-    """A Service of the release at an address that this machine and the pods can reach: a port of the nodes."""
-    kubectl, namespace, name = release.kubectl, release.namespace, f"test-{service}"
-    selector = kubectl.get("-n", namespace, "service", service)["spec"]["selector"]
-    spec = {"type": "NodePort", "selector": selector, "ports": [{"port": port, "targetPort": port}]}
-    metadata = {"name": name, "namespace": namespace}
-    kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-    node = next(each for each in kubectl.get("nodes")["items"] if CONTROL_PLANE in each["metadata"]["labels"])
-    address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
-    made = kubectl.get("-n", namespace, "service", name)
-    return Place(address, made["spec"]["ports"][0]["nodePort"])
 
 
 def _kubeconfig(release: Release, folder: Path, port: int) -> Path:

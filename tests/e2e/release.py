@@ -1,5 +1,6 @@
 """A second installation of this clone's chart: with a name, a tenant and services of its own, beside the first."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +11,21 @@ import yaml
 
 from tests.builders.chart import CHART, helm
 from tests.conftest import LOCAL, Kubectl
+from tests.e2e.forge import Forge
 
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 LOCAL_VALUES = yaml.safe_load((CHART / "values-local.yaml").read_text())
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,26 @@ class Release:
                 if not secret["type"].startswith("helm.sh/"):
                     found[f"{namespace}/{secret['metadata']['name']}"] = secret["data"]
         return found
+
+    def exposed(self, service: str, port: int) -> Place:
+        """A Service of it at an address that this machine and the pods can reach: a port of the nodes."""
+        name, here = f"test-{service}", ("-n", self.namespace)
+        selector = self.kubectl.get(*here, "service", service)["spec"]["selector"]
+        spec = {"type": "NodePort", "selector": selector, "ports": [{"port": port, "targetPort": port}]}
+        metadata = {"name": name, "namespace": self.namespace}
+        self.kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+        nodes = self.kubectl.get("nodes")["items"]
+        node = next(each for each in nodes if CONTROL_PLANE in each["metadata"]["labels"])
+        address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
+        return Place(address, self.kubectl.get(*here, "service", name)["spec"]["ports"][0]["nodePort"])
+
+    def forge(self) -> Forge:
+        """What a test does with it, once its programs are ready."""
+        for program in ("operator", "api"):
+            self.kubectl.run("-n", self.namespace, "rollout", "status", f"deployment/forge-{program}", "--timeout=60s")
+        key = base64.b64decode(self.kubectl.get("-n", self.namespace, "secret", "forge-token-key")["data"]["tls.key"])
+        url = f"http://{self.exposed('forge-api', 8080)}"
+        return Forge(self.kubectl, url, key.decode(), self.namespace, self.tenant_namespace, self.name)
 
     def names(self, kind: str) -> set[str]:
         """Names of the cluster-wide objects of a kind that are this release's."""

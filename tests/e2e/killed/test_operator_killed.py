@@ -10,13 +10,13 @@ import pytest
 from forge_core.resource import Phase
 from tests.conftest import Kubectl
 from tests.e2e.forge import Forge, Jobs
-from tests.e2e.host_operator import HostOperator, Ways, api_server, exposed, host_operator
+from tests.e2e.host_operator import HostOperator, Ways, api_server, host_operator
 from tests.e2e.killed.proxy import KillingProxy, Moment, Trap, Write
 from tests.e2e.killed.wire import KillingWire, killing_wire
 from tests.e2e.release import LOCAL_VALUES, Release, second_release
 from tests.services.waiting import wait_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.killed]
+pytestmark = pytest.mark.cluster
 
 
 def status_write(phase: Phase) -> Callable[[Write], bool]:
@@ -87,7 +87,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """One for all cases: what is killed is a process, not the proxies."""
-    postgres = exposed(release, "forge-postgres", 5432)
+    postgres = release.exposed("forge-postgres", 5432)
     with (
         KillingProxy(*api_server(release.kubectl)).running() as api,
         killing_wire(postgres.host, postgres.port) as database,

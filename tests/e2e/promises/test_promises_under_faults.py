@@ -11,7 +11,7 @@ import pytest
 from bench.faults.faults import FAULTS
 from tests.conftest import ROOT, Kubectl
 
-pytestmark = [pytest.mark.cluster, pytest.mark.promises, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 
 def test_no_promise_is_broken_by_any_quick_fault_nor_by_two_at_once(kubectl: Kubectl) -> None:

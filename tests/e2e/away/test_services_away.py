@@ -1,15 +1,14 @@
-"""Redis emptied in mid-run and PostgreSQL away at the end of a run lose nothing."""
+"""Redis emptied in mid-run and PostgreSQL away at the end of a run lose nothing. On an installation of their own."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from forge_core.resource import Phase
-from tests.conftest import Kubectl
-from tests.e2e.forge import RELEASE_NAMESPACE, Forge, Jobs
+from tests.e2e.forge import Forge, Jobs
 from tests.services.waiting import wait_until
 
-pytestmark = [pytest.mark.cluster, pytest.mark.faults]
+pytestmark = pytest.mark.cluster
 AWAY_SECONDS = 60
 DATABASE = "statefulset/forge-postgres"
 
@@ -20,8 +19,8 @@ def test_redis_emptied_in_mid_run_loses_nothing(
     name = jobs.submit(long_repository, slow_queue)
     forge.running_pod(name)
     wait_until(lambda: forge.progress(name) >= 15, what="it is in the middle")
-    forge.kubectl.run("-n", RELEASE_NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/component=redis")
-    forge.kubectl.run("-n", RELEASE_NAMESPACE, "rollout", "status", "statefulset/forge-redis", "--timeout=60s")
+    forge.kubectl.run("-n", forge.namespace, "delete", "pod", "-l", "app.kubernetes.io/component=redis")
+    forge.kubectl.run("-n", forge.namespace, "rollout", "status", "statefulset/forge-redis", "--timeout=60s")
     job = forge.wait_for(name, Phase.COMPLETED, seconds=180)
     assert job["status"]["attempts"] == 1
     with forge.api() as api:
@@ -34,15 +33,15 @@ def _ok(response: object) -> dict[str, dict[str, object]] | None:
 
 
 @pytest.fixture
-def database_away(kubectl: Kubectl) -> Iterator[Callable[[], None]]:
+def database_away(forge: Forge) -> Iterator[Callable[[], None]]:
     """Stops PostgreSQL when called; back after the test, whatever it did."""
-    yield lambda: _scale(kubectl, 0)
-    _scale(kubectl, 1)
+    yield lambda: _scale(forge, 0)
+    _scale(forge, 1)
 
 
-def _scale(kubectl: Kubectl, replicas: int) -> None:
-    kubectl.run("-n", RELEASE_NAMESPACE, "scale", DATABASE, f"--replicas={replicas}")
-    kubectl.run("-n", RELEASE_NAMESPACE, "rollout", "status", DATABASE, "--timeout=120s")
+def _scale(forge: Forge, replicas: int) -> None:
+    forge.kubectl.run("-n", forge.namespace, "scale", DATABASE, f"--replicas={replicas}")
+    forge.kubectl.run("-n", forge.namespace, "rollout", "status", DATABASE, "--timeout=120s")
 
 
 def test_a_result_waits_for_postgresql_that_is_away_for_a_minute(
@@ -56,11 +55,11 @@ def test_a_result_waits_for_postgresql_that_is_away_for_a_minute(
         wait_until(lambda: api.get("/analyses").status_code == 503, what="the API says that PostgreSQL is away")
     saving = wait_until(lambda: _stage(forge, name) == "saving", 120, "it waits to be saved")
     assert saving
-    gone = forge.kubectl.run("-n", RELEASE_NAMESPACE, "wait", DATABASE, "--for=jsonpath={.spec.replicas}=1",
+    gone = forge.kubectl.run("-n", forge.namespace, "wait", DATABASE, "--for=jsonpath={.spec.replicas}=1",
                              f"--timeout={AWAY_SECONDS}s", check=False)  # fmt: skip
     assert gone.returncode != 0, "it was to stay away for the whole minute"
     assert forge.phase(name) == Phase.RUNNING
-    _scale(forge.kubectl, 1)
+    _scale(forge, 1)
     job = forge.wait_for(name, Phase.COMPLETED, seconds=120)
     assert job["status"]["attempts"] == 1
     wait_until(lambda: forge.sql(f"select phase from jobs where name = '{name}'") == [["Completed"]], what="recorded")
