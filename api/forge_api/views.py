@@ -46,7 +46,7 @@ class _Asked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
-# --- analyses ----------------------------------------------------------------------------------------------------
+# --- jobs --------------------------------------------------------------------------------------------------------
 
 
 def _on_one_line(text: str) -> str:
@@ -92,9 +92,14 @@ class NewJob(_Asked):
     ] = {}
     priority: Annotated[
         int | None,
-        Field(ge=1, le=LOWEST_PRIORITY, strict=True, description="1 is the most urgent.", examples=[5]),
+        Field(
+            ge=1,
+            le=LOWEST_PRIORITY,
+            strict=True,
+            description="1 is the most urgent; left out, the queue's default.",
+            examples=[5],
+        ),
     ] = None
-    """Left out, the queue's default."""
 
 
 def _written_out(value: object) -> object:
