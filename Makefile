@@ -36,8 +36,8 @@ install: images ## install or upgrade Forge Jobs on the cluster
 token: ## print a token for the local cluster's API: make token TENANT=demo USER=me
 	@local-cluster/token.sh $(TENANT) $(TOKEN_USER)
 
-demo: install python ## analyse a real repository and watch it: make demo [REPO=url-or-folder]
-	@local-cluster/demo.sh "$(REPO)"
+demo: install python ## a real job of a kind, watched: make demo [KIND=analysis] [REPO=url-or-folder]
+	@local-cluster/demo.sh "$(KIND)" "$(REPO)"
 
 test: packages python ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j3 --output-sync=target check unit ready
@@ -133,7 +133,7 @@ types:
 	@MYPYPATH=$(subst $(EMPTY) ,:,$(strip $(KINDS))) $(BIN)/mypy $(addprefix -p ,$(PACKAGES) $(addprefix forge_kinds.,$(MODULES)))
 
 types-local-cluster:   # programs that stand alone, each checked as one; mypy's cache is for one process at a time
-	@for program in local-cluster/*.py local-cluster/git-server/*.py job-images/*.py; do $(BIN)/mypy --cache-dir .mypy_cache/alone --no-error-summary "$$program" || exit 1; done
+	@for program in local-cluster/*.py local-cluster/git-server/*.py job-images/*.py job-images/*/demo.py; do $(BIN)/mypy --cache-dir .mypy_cache/alone --no-error-summary "$$program" || exit 1; done
 
 imports:
 	$(BIN)/lint-imports

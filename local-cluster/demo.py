@@ -1,9 +1,11 @@
-"""Applies an AnalysisJob with kubectl, shows its live progress from the API, and then what it found and where to look.
+"""Applies an AnalysisJob with kubectl, shows its live progress from the API, then what came of it and where to look.
 
-The only things that it knows are those that a user has: kubectl, the API's address and a token.
+The only things that it knows are those that a user has: kubectl, the API's address and a token. What a kind's job is
+and how its result is told lies in the kind's folder (`Part`), so a new kind brings its own and changes nothing here.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,19 +13,48 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-NAMESPACE = "tenant-demo"
-TERMINAL = {"completed", "failed", "cancelled"}
+KINDS = Path(__file__).resolve().parents[1] / "job-images"
 SEEN_WITHIN_SECONDS = 60
-TOP = 5
+
+
+class Part(Protocol):
+    """A kind's own part of the demo: the module `job-images/<kind>/demo.py`, which imports none of our packages."""
+
+    TENANT: str
+    """Whose job it is; its token is made before anything is applied."""
+    NAMESPACE: str
+    """Where the job is applied: the tenant's."""
+    WANTS_REPOSITORY: bool
+    LOOK_AT: tuple[str, ...]
+    """What of `/jobs/{id}/` a user may look at afterwards."""
+
+    def spec(self, repository: str) -> dict[str, Any]:
+        """`spec` of the AnalysisJob; `repository` is a URL, or empty when none is wanted."""
+
+    def show(self, console: Console, summary: dict[str, Any]) -> None:
+        """Tell a person what the result's summary says."""
+
+
+def part_of(kind: str) -> Part:
+    """The part of a kind. Raises SystemExit that names those that there are."""
+    there = {path.parent.name: path for path in sorted(KINDS.glob("*/demo.py"))}
+    if kind not in there:
+        raise SystemExit(f"There is no demo of {kind!r}: KIND is one of {', '.join(there)}.")
+    spec = importlib.util.spec_from_file_location(f"demo_of_{kind.replace('-', '_')}", there[kind])
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{there[kind]} can't be read.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return cast("Part", module)
 
 
 @dataclass(frozen=True)
@@ -48,13 +79,11 @@ class Api:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 
-    def progress(self, analysis: str) -> Iterator[dict[str, Any]]:
+    def progress(self, job: str) -> Iterator[dict[str, Any]]:
         """What the websocket tells, to the job's end; a lost connection goes on where it broke off."""
         after, tries = "", 0
         while tries < 10:
-            address = f"ws{self.url.removeprefix('http')}/analyses/{analysis}/progress" + (
-                f"?after={after}" * bool(after)
-            )
+            address = f"ws{self.url.removeprefix('http')}/jobs/{job}/progress" + (f"?after={after}" * bool(after))
             try:
                 with connect(address, additional_headers=self.headers) as socket:
                     for text in socket:
@@ -70,12 +99,12 @@ class Api:
         raise SystemExit("The API's websocket can't be reached.")
 
 
-def apply(repository: str) -> Applied:
+def apply(part: Part, repository: str) -> Applied:
     manifest = {
         "apiVersion": "forge-factory.dev/v1alpha1",
         "kind": "AnalysisJob",
-        "metadata": {"generateName": "demo-", "namespace": NAMESPACE},
-        "spec": {"queue": "analysis", "priority": 1, "repository": {"url": repository}, "requestedBy": "me"},
+        "metadata": {"generateName": "demo-", "namespace": part.NAMESPACE},
+        "spec": part.spec(repository),
     }
     done = subprocess.run(
         ["kubectl", "create", "-f", "-", "-o", "json"],
@@ -93,7 +122,7 @@ def apply(repository: str) -> Applied:
 def wait_until_seen(api: Api, job: Applied) -> None:
     """Until the history has the job: it was applied past the API, and the operator records it."""
     until = time.monotonic() + SEEN_WITHIN_SECONDS
-    while (answer := api.get(f"/analyses/{job.uid}")).status_code != httpx2.codes.OK:
+    while (answer := api.get(f"/jobs/{job.uid}")).status_code != httpx2.codes.OK:
         if answer.status_code not in {404, 503} or time.monotonic() > until:
             raise SystemExit(f"The API answers {answer.status_code}: {answer.text}")
         time.sleep(0.3)
@@ -135,64 +164,50 @@ def _words(told: dict[str, Any]) -> str:
     return ": ".join(part for part in parts if part)[:100]
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
-
-
-def show_result(console: Console, summary: dict[str, Any]) -> None:
-    score = summary["score"]
-    console.print(
-        f"\nScore [bold]{score['grade']}[/bold] ({score['value']:.0f} of 100), {summary['codeLines']:,} lines of code"
-    )
-    dimensions = Table(box=None, pad_edge=False)
-    for heading in ("dimension", "grade", "score", "findings"):
-        dimensions.add_column(heading, justify="left" if heading == "dimension" else "right")
-    for name, part in score["dimensions"].items():
-        dimensions.add_row(name, part["grade"], f"{part['value']:.0f}", f"{part['findings']:,}")
-    console.print(dimensions)
-    console.print("\nThe most useful things to do:")
-    for number, each in enumerate(summary["recommendations"][:TOP], 1):
-        console.print(
-            f"{number}. [bold]{each['title']}[/bold] ({each['rule']}, {_times(each['count'])}, {each['severity']}): "
-            f"{each['pointsGained']:+.2f} points for about {each['effortMinutes']} min",
-            highlight=False,
-        )
-        console.print(f"   {each['firstStep']}", highlight=False)
-
-
-def show_where_to_look(api: Api, job: Applied) -> None:
+def show_where_to_look(api: Api, part: Part, job: Applied) -> None:
     """Printed as they are, unwrapped, so that each line can be copied."""
-    analysis = f'curl -s -H "Authorization: Bearer $(make -s token)" {api.url}/analyses/{job.uid}'
-    print(f"""
-Look further (from this folder):
-  export KUBECONFIG=$PWD/.local/kubeconfig PATH=$PWD/.local/bin:$PATH
-  kubectl -n {NAMESPACE} get analysisjob {job.name} -o wide
-  kubectl -n {NAMESPACE} describe analysisjob {job.name}
-  {analysis}
-  {analysis}/results
-  {analysis}/sarif
-  {analysis}/logs""")
+    token = "make -s token" if part.TENANT == "demo" else f"make -s token TENANT={part.TENANT}"
+    seen = f'curl -s -H "Authorization: Bearer $({token})" {api.url}/jobs/{job.uid}'
+    lines = (
+        "export KUBECONFIG=$PWD/.local/kubeconfig PATH=$PWD/.local/bin:$PATH",
+        f"kubectl -n {part.NAMESPACE} get analysisjob {job.name} -o wide",
+        f"kubectl -n {part.NAMESPACE} describe analysisjob {job.name}",
+        seen,
+        *(f"{seen}/{place}" for place in part.LOOK_AT),
+    )
+    print("\nLook further (from this folder):", *lines, sep="\n  ")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--api", required=True)
-    parser.add_argument("--repository", required=True)
-    asked = parser.parse_args()
+def run(part: Part, api: Api, repository: str) -> bool:
+    """The whole demo. Returns whether the job was completed."""
     console = Console(soft_wrap=True)
-    api = Api(asked.api, os.environ["FORGE_TOKEN"])
-    job = apply(asked.repository)
-    console.print(f"AnalysisJob {job.name} applied: {asked.repository}", highlight=False)
+    job = apply(part, repository)
+    console.print(f"AnalysisJob {job.name} applied{f': {repository}' if repository else ''}", highlight=False)
     started = time.monotonic()
     wait_until_seen(api, job)
     last = watch(console, api.progress(job.uid))
     console.print(f"{last['status']} after {time.monotonic() - started:.1f} s", highlight=False)
     if last["status"] == "completed":
-        show_result(console, api.get(f"/analyses/{job.uid}/results").json()["summary"])
+        part.show(console, api.get(f"/jobs/{job.uid}/results").json()["summary"])
     else:
         console.print(last.get("message") or "")
-    show_where_to_look(api, job)
-    sys.exit(last["status"] != "completed")
+    show_where_to_look(api, part, job)
+    return bool(last["status"] == "completed")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in ("needs", "show"):
+        commands.add_parser(command).add_argument("kind")
+    commands.choices["show"].add_argument("--api", required=True)
+    commands.choices["show"].add_argument("--repository", default="")
+    asked = parser.parse_args()
+    part = part_of(asked.kind)
+    if asked.command == "needs":
+        print(part.TENANT, part.WANTS_REPOSITORY)
+    else:
+        sys.exit(not run(part, Api(asked.api, os.environ["FORGE_TOKEN"]), asked.repository))
 
 
 if __name__ == "__main__":

@@ -9,26 +9,33 @@ from forge_api.limits import BodyLimits, internal_limit, public_limit
 from forge_api.metrics import Measured
 from forge_api.problems import ProblemView
 from forge_api.routes import (
-    analyses,
     dead_letters,
     explaining,
     health,
+    jobs,
     logs,
     progress,
     repositories,
     results,
+    submissions,
     timeline,
     usage,
 )
 from forge_api.services import Services
 
 VERSION = "0.1.0"
+ROOTS = ("/analyses", "/jobs")
+"""A job has two names: the one of ADR-006, and the one that fits every kind of work (ADR 0020)."""
 
 
 def public_app(services: Services) -> FastAPI:
     """Everything that a token of a tenant opens."""
     app = _app("Forge Jobs", services)
-    for module in (analyses, dead_letters, explaining, timeline, results, logs, progress, repositories, usage, health):
+    of_a_job = (jobs, explaining, timeline, results, logs, progress)
+    for root in ROOTS:
+        for router in (*(module.router for module in of_a_job), dead_letters.of_job):
+            app.include_router(router, prefix=root)
+    for module in (submissions, dead_letters, repositories, usage, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimits, limit_of=public_limit)
     app.add_middleware(Measured, metrics=services.metrics, port="public")

@@ -63,6 +63,14 @@ async def caller_of(
 Calling = Annotated[Caller, Depends(caller_of)]
 
 
+def root_of(connection: HTTPConnection) -> str:
+    """Under which of its two names the caller sees a job: `/analyses` or `/jobs` (ADR 0020)."""
+    return "/" + str(connection.scope["path"]).split("/", 2)[1]
+
+
+Root = Annotated[str, Depends(root_of)]
+
+
 def socket_token(socket: WebSocket) -> str | None:
     """A socket's token: the Authorization header, or (browsers can't set one) the subprotocol `bearer.<token>`."""
     scheme, _, token = socket.headers.get("authorization", "").partition(" ")

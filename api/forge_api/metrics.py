@@ -83,10 +83,19 @@ class Measured:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path_format", "unmatched")
+            route = template_of(scope)
             method = scope.get("method", "WEBSOCKET")
             self._metrics.requests.labels(self._port, _known(method), route, str(status)).inc()
             self._metrics.seconds.labels(self._port, route).observe(time.perf_counter() - begun)
+
+
+def template_of(scope: Scope) -> str:
+    """The path's template with the prefix that its router was included under, which the route doesn't know."""
+    known = getattr(scope.get("route"), "path_format", None)
+    if known is None:
+        return "unmatched"
+    parts = scope["path"].split("/")
+    return "/".join(parts[: len(parts) - known.count("/")]) + str(known)
 
 
 def _known(method: str) -> str:

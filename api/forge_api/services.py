@@ -17,6 +17,7 @@ from forge_api.keys import keys_from
 from forge_api.kube import Kubernetes
 from forge_api.metrics import Metrics
 from forge_api.operator import Operator
+from forge_api.queues import Queues
 from forge_api.relay import Relay
 from forge_api.settings import Settings
 from forge_api.submitter import Submitter
@@ -62,6 +63,7 @@ class Services:
     reader: Progress
     verifier: Verifier
     tenants: Tenants
+    queues: Queues
     identities: Identities
     queries: Queries
     repositories: Repositories
@@ -108,6 +110,7 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             reader=reader,
             verifier=Verifier(keys_from(settings.jwt_keys), settings.jwt_issuer, settings.jwt_audience),
             tenants=Tenants(kube),
+            queues=Queues(kube),
             identities=Identities(kube),
             queries=queries,
             repositories=Repositories(history),

@@ -1,28 +1,22 @@
-"""Which namespace belongs to a tenant: asked of the cluster, kept for half a minute, and longer while it is away."""
+"""Which namespaces belong to a tenant, and with which labels: as the cluster said lately."""
 
-import asyncio
-import time
+from collections.abc import Mapping
 from typing import Final
 
-from forge_api.kube import Kubernetes, read
-from forge_core.cluster import ClusterError, core
-from forge_core.logs import get_logger
+from forge_api.kube import Kubernetes
+from forge_api.looked_up import LookedUp
+from forge_core.cluster import Raw, core
 from forge_core.names import TENANT_LABEL
 
-KEEP_SECONDS: Final = 30.0
-UNKNOWN_SECONDS: Final = 2.0
-"""A tenant that isn't known is looked for again after this long: it may have been made just now."""
-log = get_logger("api.tenants")
+Labels = Mapping[str, str]
+_NONE: Final[Mapping[str, Labels]] = {}
 
 
 class Tenants:
     """Tenant = a namespace labelled forge-factory.dev/tenant; of several the first by name takes submissions."""
 
     def __init__(self, kube: Kubernetes) -> None:
-        self._kube = kube
-        self._namespaces: dict[str, list[str]] | None = None
-        self._asked = 0.0
-        self._lock = asyncio.Lock()
+        self._found = LookedUp(kube, core("namespaces"), _by_tenant, labelSelector=TENANT_LABEL)
 
     async def namespace(self, tenant: str) -> str | None:
         """The tenant's namespace, None when no namespace carries its label. Raises ClusterError."""
@@ -30,27 +24,17 @@ class Tenants:
 
     async def namespaces(self, tenant: str) -> tuple[str, ...]:
         """All that are the tenant's, by name. Raises ClusterError."""
-        known = self._namespaces is not None and tenant in self._namespaces
-        if self._age() > (KEEP_SECONDS if known else UNKNOWN_SECONDS):
-            async with self._lock:
-                if self._age() > (KEEP_SECONDS if known else UNKNOWN_SECONDS):
-                    await self._ask()
-        return tuple((self._namespaces or {}).get(tenant, ()))
+        return tuple(await self._found.get(tenant) or _NONE)
 
-    def _age(self) -> float:
-        return float("inf") if self._namespaces is None else time.monotonic() - self._asked
+    async def labels(self, tenant: str, namespace: str) -> Labels:
+        """Those of one of the tenant's namespaces; none of any other. Raises ClusterError."""
+        return (await self._found.get(tenant) or _NONE).get(namespace, {})
 
-    async def _ask(self) -> None:
-        try:
-            found = await read(self._kube, core("namespaces"), labelSelector=TENANT_LABEL)
-        except ClusterError as error:
-            if self._namespaces is None:
-                raise
-            log.warning("tenants can't be looked up: the last answer stays", error=str(error))
-        else:
-            named: dict[str, list[str]] = {}
-            for item in sorted(found.get("items", []), key=lambda item: str(item["metadata"]["name"])):
-                if item.get("status", {}).get("phase") != "Terminating":
-                    named.setdefault(item["metadata"]["labels"][TENANT_LABEL], []).append(item["metadata"]["name"])
-            self._namespaces = named
-        self._asked = time.monotonic()
+
+def _by_tenant(items: list[Raw]) -> dict[str, dict[str, Labels]]:
+    named: dict[str, dict[str, Labels]] = {}
+    for item in sorted(items, key=lambda item: str(item["metadata"]["name"])):
+        if item.get("status", {}).get("phase") != "Terminating":
+            labels = item["metadata"]["labels"]
+            named.setdefault(labels[TENANT_LABEL], {})[item["metadata"]["name"]] = labels
+    return named

@@ -14,7 +14,7 @@ from forge_api.timeline_views import Cancellation
 from forge_core.history.database import storable_json
 from forge_core.history.queries import Job, Result
 from forge_core.history.repositories import Repository
-from forge_core.resource import MAX_CONFIG_BYTES, Phase
+from forge_core.resource import LOWEST_PRIORITY, MAX_CONFIG_BYTES, Phase
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 ID = "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"
@@ -46,7 +46,16 @@ class _Asked(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
-# --- analyses ----------------------------------------------------------------------------------------------------
+# --- jobs --------------------------------------------------------------------------------------------------------
+
+
+def _on_one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must hold no control characters")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_on_one_line)]
 
 
 def _small(config: dict[str, Any]) -> dict[str, Any]:
@@ -66,10 +75,31 @@ class NewAnalysis(_Asked):
     ] = {}
 
 
-def _on_one_line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must hold no control characters")
-    return text
+class NewJob(_Asked):
+    """Body of POST /jobs."""
+
+    queue: Annotated[
+        Line, Field(min_length=1, max_length=63, description="One that serves the tenant.", examples=["analysis"])
+    ]
+    repository_id: Annotated[
+        UUID | None,
+        Field(description="Id of a registered repository, for kinds that work on code.", examples=[_REPOSITORY]),
+    ] = None
+    config: Annotated[
+        dict[str, Any],
+        AfterValidator(_small),
+        Field(description="What the kind of work is told; at most 16 KiB.", examples=[{"exclude": ["vendor/**"]}]),
+    ] = {}
+    priority: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=LOWEST_PRIORITY,
+            strict=True,
+            description="1 is the most urgent; left out, the queue's default.",
+            examples=[5],
+        ),
+    ] = None
 
 
 def _written_out(value: object) -> object:
@@ -80,7 +110,6 @@ def _written_out(value: object) -> object:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
-Line = Annotated[str, AfterValidator(_on_one_line)]
 
 
 class PageAsked(_Asked):
@@ -91,7 +120,7 @@ class PageAsked(_Asked):
 
 
 class JobFilters(PageAsked):
-    """Query of GET /analyses; what is left out filters nothing."""
+    """Query of GET /jobs and /analyses; what is left out filters nothing."""
 
     status: Annotated[Status | None, Field(examples=["running"])] = None
     queue: Annotated[Line | None, Field(max_length=63, examples=["analysis"])] = None
@@ -101,7 +130,7 @@ class JobFilters(PageAsked):
 
 
 class Accepted(_View):
-    """Answer of POST /analyses."""
+    """Answer of POST /jobs and /analyses."""
 
     id: Annotated[UUID, Field(examples=[ID])]
     status: Annotated[Status, Field(examples=["queued"])] = Status.QUEUED
@@ -111,7 +140,7 @@ class Accepted(_View):
 
 
 class Cancelled(_View):
-    """Answer of DELETE /analyses/{id}: `cancelled`, or `cancelling` (202) when the operator has not answered yet."""
+    """Answer of DELETE /jobs/{id}: `cancelled`, or `cancelling` (202) when the operator has not answered yet."""
 
     status: Annotated[Status, Field(examples=["cancelled"])]
 
@@ -180,9 +209,35 @@ class ArtifactView(_View):
     sha256: Annotated[str, Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])]
     url: Annotated[str, Field(examples=[f"/analyses/{ID}/artifacts/report.sarif"])]
 
+    @classmethod
+    def listed(cls, job: Job, result: Result, root: str) -> "list[ArtifactView]":
+        """The views of all files of a stored result; `root` is where the caller asks, such as /jobs."""
+        return [
+            cls(
+                name=file.name,
+                content_type=file.content_type,
+                size=file.size,
+                sha256=file.sha256,
+                url=f"{root}/{job.id}/artifacts/{file.name}",
+            )
+            for file in result.artifacts
+        ]
+
+
+class Artifacts(_View):
+    """All files of a result, by name."""
+
+    attempt: Annotated[int, Field(description="The one that stored them.", examples=[1])]
+    items: list[ArtifactView]
+
+    @classmethod
+    def of(cls, job: Job, result: Result, root: str) -> "Artifacts":
+        """The view of a stored result."""
+        return cls(attempt=result.attempt, items=ArtifactView.listed(job, result, root))
+
 
 class Results(_View):
-    """A completed analysis' result."""
+    """A completed job's result."""
 
     analysis_id: Annotated[UUID, Field(examples=[ID])]
     attempt: Annotated[int, Field(examples=[1])]
@@ -191,24 +246,14 @@ class Results(_View):
     artifacts: list[ArtifactView]
 
     @classmethod
-    def of(cls, job: Job, result: Result) -> "Results":
+    def of(cls, job: Job, result: Result, root: str) -> "Results":
         """The view of a stored result."""
-        files = [
-            ArtifactView(
-                name=file.name,
-                content_type=file.content_type,
-                size=file.size,
-                sha256=file.sha256,
-                url=f"/analyses/{job.id}/artifacts/{file.name}",
-            )
-            for file in result.artifacts
-        ]
         return cls(
             analysis_id=job.id,
             attempt=result.attempt,
             completed_at=job.completed_at or result.ended_at,
             summary=result.summary,
-            artifacts=files,
+            artifacts=ArtifactView.listed(job, result, root),
         )
 
 

@@ -20,7 +20,7 @@ from forge_api.kube import Kubernetes
 from forge_api.services import Services, services
 from forge_api.serving import serving
 from forge_api.settings import Settings
-from forge_core.cluster import Call, Conflict, NotFound, Raw, Unreachable, analysis_jobs, core, jobs
+from forge_core.cluster import Call, Conflict, NotFound, Raw, Unreachable, analysis_jobs, core, job_queues, jobs
 from forge_core.names import (
     ANALYSIS_JOB_KIND,
     API_VERSION,
@@ -90,9 +90,14 @@ class MemoryCluster:
         self.objects[path] = {**body, "metadata": metadata}
         return self.objects[path]
 
-    def tenant(self, tenant: str, namespace: str) -> None:
+    def tenant(self, tenant: str, namespace: str, **labels: str) -> None:
         """A namespace of the tenant."""
-        self.put(core("namespaces", None, namespace), {"metadata": {"labels": {TENANT_LABEL: tenant}}})
+        self.put(core("namespaces", None, namespace), {"metadata": {"labels": {TENANT_LABEL: tenant, **labels}}})
+
+    def queue(self, name: str, job_type: str = "", **spec: Any) -> None:
+        """A JobQueue; its kind of work has its name unless `job_type` says otherwise."""
+        given = {"jobType": job_type or name, "concurrency": 1, "timeout": "1m", **spec}
+        self.put(job_queues(name), {"spec": given})
 
     async def request(self, call: Call) -> Raw:
         """As forge_core.cluster.Cluster."""
@@ -104,6 +109,8 @@ class MemoryCluster:
             return self._create(call)
         if call.method == "GET" and call.path.endswith("/namespaces"):
             return {"items": [held for path, held in self.objects.items() if "/namespaces/" in path and _plain(path)]}
+        if call.method == "GET" and call.path == job_queues():
+            return {"items": [held for path, held in self.objects.items() if path.startswith(f"{call.path}/")]}
         if call.path not in self.objects:
             raise NotFound(404, "NotFound", f"{call.path} not found")
         return self._patch(call) if call.method == "PATCH" else self.objects[call.path]

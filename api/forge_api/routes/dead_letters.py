@@ -1,7 +1,6 @@
 """Dead letters: what failed, in groups of one cause, and doing it again."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
 from starlette.convertors import Convertor, register_url_convertor
@@ -16,10 +15,10 @@ from forge_api.dead_letter_views import (
     RedriveAll,
     RedriveGroup,
 )
-from forge_api.deps import Caller, Calling, Held, Named
+from forge_api.deps import Caller, Calling, Held, Named, Root
 from forge_api.problems import Problem, responses
 from forge_api.services import Services
-from forge_api.submitter import Rejected
+from forge_api.submitting import send
 from forge_api.views import Accepted, Analyses, Analysis, PageAsked
 from forge_core.history.dead_letters import DeadLetterFilter
 from forge_core.history.queries import Wanted
@@ -41,6 +40,7 @@ class _FingerprintConvertor(Convertor[str]):
 
 register_url_convertor("fingerprint", _FingerprintConvertor())
 router = APIRouter(tags=["dead letters"])
+of_job = APIRouter(tags=["dead letters"])
 Fingerprint = Annotated[str, Path(pattern=FINGERPRINT, description="A group's, from GET /dead-letters.")]
 
 
@@ -67,8 +67,8 @@ async def jobs(
     return Analyses(items=[Analysis.of(job) for job in found], next_cursor=cursors.encode(last) if last else None)
 
 
-@router.post("/analyses/{job_id}/redrive", status_code=201, responses=responses(404, 409))
-async def redrive_one(services: Held, caller: Calling, job: Named, response: Response) -> Accepted:
+@of_job.post("/{job_id}/redrive", status_code=201, responses=responses(404, 409))
+async def redrive_one(services: Held, caller: Calling, job: Named, root: Root, response: Response) -> Accepted:
     """Do a failed job again, as a new job; 409 when one does it already, or it has not failed."""
     try:
         new_id = await services.redriving.one(await _asker(services, caller), job.id)
@@ -76,8 +76,8 @@ async def redrive_one(services: Held, caller: Calling, job: Named, response: Res
         raise _conflict(error) from None
     if new_id is None:
         raise Problem(404, "Job not found")
-    await _send(services, new_id)
-    response.headers["Location"] = f"/analyses/{new_id}"
+    await send(services, new_id)
+    response.headers["Location"] = f"{root}/{new_id}"
     return Accepted(id=new_id, estimated_duration=await services.estimating.seconds(job.queue))
 
 
@@ -104,15 +104,6 @@ async def _redrive(services: Services, caller: Caller, selection: Selection) -> 
 
 async def _asker(services: Services, caller: Caller) -> Asker:
     return Asker(caller.tenant, caller.identity.user, await services.tenants.namespaces(caller.tenant))
-
-
-async def _send(services: Services, job_id: UUID) -> None:
-    """As for a job that was submitted: what the cluster refuses at once is told at once, and taken back."""
-    try:
-        await services.submitter.sent_at_once(job_id)
-    except Rejected as error:
-        await services.submissions.forget(job_id)
-        raise Problem(422, str(error), code="refused") from None
 
 
 def _conflict(error: NotRedriven) -> Problem:

@@ -15,7 +15,7 @@ from forge_api.services import Services
 from forge_core.explanation import ADVICE, Ending, Explanation, Step, Verdict, explain_end
 from forge_core.history.queries import Job
 
-router = APIRouter(tags=["analyses"])
+router = APIRouter(tags=["jobs"])
 _BOTH: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "model": Explanation,
@@ -30,7 +30,7 @@ _BOTH: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get("/analyses/{job_id}/explain", response_class=JSONResponse, responses={**responses(404), **_BOTH})
+@router.get("/{job_id}/explain", response_class=JSONResponse, responses={**responses(404), **_BOTH})
 async def explain(request: Request, services: Held, job: Named) -> Response:
     """Why the job stands where it stands, from our gates to its runner; position, expected start, what to do."""
     found = await _explained(services, await current(services.kube, job))

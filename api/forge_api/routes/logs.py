@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
-from forge_api.bodies import response_of
+from forge_api.bodies import response_of, stored
 from forge_api.current import current
 from forge_api.deps import Held, Named
-from forge_api.problems import Problem, responses
+from forge_api.problems import Problem
 from forge_api.relay import TooMany
 from forge_api.services import Services
 from forge_core.history.queries import Job
@@ -23,15 +23,13 @@ ARTIFACT: Final = "log"
 TEXT: Final = "text/plain; charset=utf-8"
 BLOCK_MS: Final = 2000
 COUNT: Final = 500
-_TEXT: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "Lines of text",
-        "content": {"text/plain": {"schema": {"type": "string"}, "example": "runner started\ncloning\n"}},
-    }
+_TEXT: Final[dict[str, Any]] = {
+    "description": "Lines of text; without digests while they still come",
+    "content": {"text/plain": {"schema": {"type": "string"}, "example": "runner started\ncloning\n"}},
 }
 
 
-@router.get("/analyses/{job_id}/logs", response_class=Response, responses={**responses(404, 429), **_TEXT})
+@router.get("/{job_id}/logs", response_class=Response, responses=stored(_TEXT, 404, 429))
 async def logs(
     request: Request,
     services: Held,
@@ -44,7 +42,7 @@ async def logs(
     if attempt is not None or now.phase.terminal:
         held = await services.queries.file(now.uid, ARTIFACT, attempt) if now.uid else None
         if held is not None:
-            return response_of(request, *held, content_type=TEXT)
+            return await response_of(request, *held, content_type=TEXT)
         if attempt is not None:
             raise Problem(404, f"No log of attempt {attempt} is kept.")
     if follow and not now.phase.terminal:

@@ -38,7 +38,7 @@ async def _following(
         raise Problem(429, str(error)) from None
 
 
-@router.get("/analyses/{job_id}/progress", response_class=EventSourceResponse, responses=responses(404, 429))
+@router.get("/{job_id}/progress", response_class=EventSourceResponse, responses=responses(404, 429))
 async def events(view: Annotated[tuple[Following, str], Depends(_following)]) -> AsyncIterator[ServerSentEvent]:
     """A snapshot, then each step until the job's end. Reconnect with Last-Event-ID to miss nothing.
 
@@ -55,7 +55,7 @@ def _json(told: Told) -> str:
     return told.model_dump_json(by_alias=True, exclude_none=True)
 
 
-@router.websocket("/analyses/{job_id}/progress")
+@router.websocket("/{job_id}/progress")
 async def socket(socket: WebSocket, job_id: str, after: str | None = None) -> None:
     """As the event stream, one JSON message a frame. Refusals are HTTP answers, given before the handshake ends."""
     services = services_of(socket)

@@ -23,7 +23,7 @@ _BOTH: Final[dict[int | str, dict[str, Any]]] = {
 
 
 @router.get(
-    "/analyses/{job_id}/timeline",
+    "/{job_id}/timeline",
     response_model=list[TimelineEntry],
     responses={**responses(404), **_BOTH},
 )

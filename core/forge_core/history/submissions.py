@@ -21,7 +21,7 @@ from forge_core.history.records import End
 from forge_core.resource import Phase
 
 KIND: Final = "analysis"
-"""The kind of work that can be submitted through the API so far."""
+"""Of rows without one: an older release wrote them, and took nothing else."""
 CANCELLED_BEFORE_SENT: Final = "CancelledBeforeSent"
 DELETED: Final = "Deleted"
 CANCELLED_BY_USER: Final = "CancelledByUser"
@@ -39,12 +39,14 @@ class Submission:
     created_at: datetime
     due_in: float | None = None
     """Seconds until it may be sent, of jobs that are redriven at a bounded rate; None for one that may go at once."""
+    kind: str = ""
+    """The queue's jobType; kept in the row, so that the event of a job that is refused is named after it."""
 
 
 _INSERT = text("""
-    insert into jobs (id, tenant, namespace, name, queue, submitted, repository_id, requested_by, spec, priority, phase,
-        resource_version, stage, progress, attempts, message, reason, failure_class, cancelled_by, created_at)
-    values (:id, :tenant, :namespace, :name, :queue, true, :repository_id, :requested_by, cast(:spec as jsonb),
+    insert into jobs (id, tenant, namespace, name, queue, kind, submitted, repository_id, requested_by, spec, priority,
+        phase, resource_version, stage, progress, attempts, message, reason, failure_class, cancelled_by, created_at)
+    values (:id, :tenant, :namespace, :name, :queue, :kind, true, :repository_id, :requested_by, cast(:spec as jsonb),
         :priority, 'Queued', 0, '', 0, 0, :message, '', '', '', :created_at)
 """)
 _UNSENT = text("""
@@ -108,6 +110,7 @@ class Submissions:
             "namespace": job.namespace,
             "name": str(job.id),
             "queue": spec["queue"],
+            "kind": job.kind,
             "repository_id": spec.get("repositoryId", ""),
             "requested_by": spec.get("requestedBy", ""),
             "spec": json.dumps(spec),

@@ -1,6 +1,7 @@
 """Every route, and everything that a token can be wrong in; hostile bodies; limits."""
 
 import base64
+import itertools
 import json
 import time
 import uuid
@@ -15,27 +16,31 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from forge_api.app import public_app
+from forge_api.app import ROOTS, public_app
 from tests.builders.api import Api, MemoryCluster, Signer
 
 pytestmark = pytest.mark.anyio
 OPEN = {"/healthz", "/readyz"}
 JOB = "7d9f7d0c-6f0e-4c7a-9a49-0d1f3f1b5c11"
 PRINT = "26d0bc8f8cf58aded0fc07992b16c897"
+OF_A_JOB = [
+    ("POST", ""),
+    ("GET", ""),
+    ("GET", f"/{JOB}"),
+    ("DELETE", f"/{JOB}"),
+    ("GET", f"/{JOB}/results"),
+    ("GET", f"/{JOB}/sarif"),
+    ("GET", f"/{JOB}/artifacts"),
+    ("GET", f"/{JOB}/artifacts/log"),
+    ("GET", f"/{JOB}/logs"),
+    ("GET", f"/{JOB}/logs?follow=true"),
+    ("GET", f"/{JOB}/progress"),
+    ("GET", f"/{JOB}/timeline"),
+    ("GET", f"/{JOB}/explain"),
+    ("POST", f"/{JOB}/redrive"),
+]
 ROUTES = [
-    ("POST", "/analyses"),
-    ("GET", "/analyses"),
-    ("GET", f"/analyses/{JOB}"),
-    ("DELETE", f"/analyses/{JOB}"),
-    ("GET", f"/analyses/{JOB}/results"),
-    ("GET", f"/analyses/{JOB}/sarif"),
-    ("GET", f"/analyses/{JOB}/artifacts/log"),
-    ("GET", f"/analyses/{JOB}/logs"),
-    ("GET", f"/analyses/{JOB}/logs?follow=true"),
-    ("GET", f"/analyses/{JOB}/progress"),
-    ("GET", f"/analyses/{JOB}/timeline"),
-    ("GET", f"/analyses/{JOB}/explain"),
-    ("POST", f"/analyses/{JOB}/redrive"),
+    *((method, f"{root}{path}") for root in ROOTS for method, path in OF_A_JOB),
     ("GET", "/dead-letters"),
     ("GET", f"/dead-letters/{PRINT}"),
     ("POST", "/dead-letters/redrive"),
@@ -46,6 +51,7 @@ ROUTES = [
 ]
 BODIES: dict[str, dict[str, Any]] = {
     "/analyses": {"repositoryId": JOB},
+    "/jobs": {"queue": "analysis"},
     "/repositories": {"url": "https://git.example.com/a/b.git"},
     "/dead-letters/redrive": {"limit": 1},
     f"/dead-letters/{PRINT}/redrive": {"limit": 1},
@@ -115,10 +121,10 @@ async def test_every_route_refuses_every_bad_token(api: Api) -> None:
 
 
 async def test_every_websocket_refuses_every_bad_token(api: Api) -> None:
-    for wrong, token in bad_tokens(api.signer):
+    for root, (wrong, token) in itertools.product(ROOTS, bad_tokens(api.signer)):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with pytest.raises(InvalidStatus) as refused:
-            async with connect(f"{api.socket_url}/analyses/{JOB}/progress", additional_headers=headers):
+            async with connect(f"{api.socket_url}{root}/{JOB}/progress", additional_headers=headers):
                 pass
         assert refused.value.response.status_code == 401, wrong
 
@@ -130,20 +136,22 @@ async def test_the_list_of_routes_that_are_tried_is_complete(api: Api) -> None:
     tried = {(method, path.replace("artifacts/log", "artifacts/{name}")) for method, path in tried}
     routes = _routes(public_app(api.services))
     there = {(method, path) for method, path in routes if path not in OPEN | {"/openapi.json"}}
-    assert there == tried | {("WEBSOCKET", "/analyses/{job_id}/progress")}
+    assert there == tried | {("WEBSOCKET", f"{root}/{{job_id}}/progress") for root in ROOTS}
 
 
 def _routes(app: Any) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
-    stack = list(app.router.routes)
+    stack = [("", route) for route in app.router.routes]
     while stack:
-        route = stack.pop()
+        prefix, route = stack.pop()
         if isinstance(route, APIRoute):
-            found |= {(method, route.path_format) for method in route.methods or ()}
+            found |= {(method, prefix + route.path_format) for method in route.methods or ()}
         elif isinstance(route, APIWebSocketRoute):
-            found.add(("WEBSOCKET", route.path))
+            found.add(("WEBSOCKET", prefix + route.path))
         else:
-            stack += list(getattr(getattr(route, "original_router", route), "routes", None) or [])
+            inner = prefix + getattr(getattr(route, "include_context", None), "prefix", "")
+            routes = getattr(getattr(route, "original_router", route), "routes", None)
+            stack += [(inner, each) for each in routes or []]
     return found
 
 
@@ -165,11 +173,12 @@ async def test_another_tenants_job_is_a_404_on_every_route(api: Api, cluster: Me
             answer = await call(api, method, path.replace(JOB, job_id), stranger)
             assert (answer.status_code, answer.json()["error"]) == (404, "Job not found"), path
     headers = {"Authorization": f"Bearer {stranger}"}
-    with pytest.raises(InvalidStatus) as refused:
-        async with connect(f"{api.socket_url}/analyses/{job_id}/progress", additional_headers=headers):
-            pass
-    assert refused.value.response.status_code == 404
-    for path in ("/analyses", "/repositories", "/dead-letters"):
+    for root in ROOTS:
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect(f"{api.socket_url}{root}/{job_id}/progress", additional_headers=headers):
+                pass
+        assert refused.value.response.status_code == 404
+    for path in ("/analyses", "/jobs", "/repositories", "/dead-letters"):
         assert (await call(api, "GET", path, stranger)).json()["items"] == []
     assert (await call(api, "GET", f"/analyses/{job_id}", api.signer.token())).status_code == 200
 

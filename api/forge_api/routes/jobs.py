@@ -1,76 +1,28 @@
-"""Submitting, listing, reading and cancelling analyses (ADR-006's answers, word for word)."""
+"""Listing, reading and cancelling jobs, however they were submitted and of whatever kind (ADR-006's answers)."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
-from uuid import uuid4
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
 from forge_api import cursors
 from forge_api.cancelling import Cancelling
 from forge_api.current import current
-from forge_api.deps import Caller, Calling, Held, Named
-from forge_api.problems import Problem, responses
+from forge_api.deps import Calling, Held, Named
+from forge_api.problems import responses
 from forge_api.services import Services
-from forge_api.submitter import Rejected
 from forge_api.timeline_views import Cancellation
-from forge_api.views import Accepted, Analyses, Analysis, Cancelled, JobFilters, NewAnalysis, Status
+from forge_api.views import Analyses, Analysis, Cancelled, JobFilters, Status
 from forge_core.history.cancellation import receipt_of
 from forge_core.history.queries import Job, Wanted
-from forge_core.history.repositories import Repository
-from forge_core.history.submissions import Submission
 from forge_core.messages import BadMessage, ProgressMessage, decode_message
 from forge_core.progress import ProgressUnavailable
 from forge_core.resource import Phase
 
-router = APIRouter(tags=["analyses"])
-QUEUE: Final = "analysis"
-PRIORITY: Final = 1
-"""ADR-006: what a person waits for is the most urgent."""
+router = APIRouter(tags=["jobs"])
 
 
-@router.post("/analyses", status_code=201, responses=responses(400, 404))
-async def submit(asked: NewAnalysis, services: Held, caller: Calling, response: Response) -> Accepted:
-    """Analyse a registered repository. The job is not lost from here on, even while the cluster is away."""
-    repository = await services.repositories.find(caller.tenant, asked.repository_id)
-    if repository is None:
-        raise Problem(404, "Repository not found")
-    job_id = uuid4()
-    submission = Submission(
-        id=job_id,
-        tenant=caller.tenant,
-        namespace=caller.namespace,
-        spec=_spec(repository, asked, caller),
-        created_at=datetime.now(UTC),
-    )
-    await services.submissions.accept(submission)
-    try:
-        await services.submitter.sent_at_once(job_id)
-    except Rejected as error:
-        await services.submissions.forget(job_id)
-        raise Problem(422, str(error), code="refused") from None
-    response.headers["Location"] = f"/analyses/{job_id}"
-    return Accepted(id=job_id, estimated_duration=await services.estimating.seconds(QUEUE))
-
-
-def _spec(repository: Repository, asked: NewAnalysis, caller: Caller) -> dict[str, Any]:
-    where: dict[str, Any] = {"url": repository.url}
-    if repository.ref:
-        where["ref"] = repository.ref
-    if repository.credentials_secret:
-        where["credentialsSecretRef"] = {"name": repository.credentials_secret}
-    spec: dict[str, Any] = {
-        "queue": QUEUE,
-        "priority": PRIORITY,
-        "repository": where,
-        "repositoryId": str(repository.id),
-        "requestedBy": caller.identity.user,
-    }
-    return {**spec, "config": asked.config} if asked.config else spec
-
-
-@router.get("/analyses", responses=responses())
+@router.get("", responses=responses())
 async def listing(services: Held, caller: Calling, asked: Annotated[JobFilters, Query()]) -> Analyses:
     """The tenant's jobs, newest first, however they were submitted."""
     phase = asked.status.phase if asked.status else None
@@ -101,7 +53,7 @@ def _with_step(job: Job, payload: str) -> Job:
     return replace(job, progress=int(step.percent), stage=step.stage)
 
 
-@router.get("/analyses/{job_id}", responses=responses(404))
+@router.get("/{job_id}", responses=responses(404))
 async def read(services: Held, job: Named) -> Analysis:
     """One job, with the phase, progress and message that `kubectl get aj` shows; a cancelled one with its receipt."""
     now = await current(services.kube, job)
@@ -112,7 +64,7 @@ async def read(services: Held, job: Named) -> Analysis:
 
 
 @router.delete(
-    "/analyses/{job_id}",
+    "/{job_id}",
     responses={**responses(404, 409), 202: {"model": Cancelled, "description": "The operator has not answered yet"}},
 )
 async def cancel(services: Held, caller: Calling, job: Named, response: Response) -> Cancelled:
