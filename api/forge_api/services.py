@@ -23,6 +23,7 @@ from forge_api.submitter import Submitter
 from forge_api.tenants import Tenants
 from forge_core.cluster import Cluster
 from forge_core.history.attempts import Attempts
+from forge_core.history.baselines import Baselines
 from forge_core.history.causes import fill_in
 from forge_core.history.database import History
 from forge_core.history.dead_letters import DeadLetters
@@ -64,6 +65,7 @@ class Services:
     tenants: Tenants
     identities: Identities
     queries: Queries
+    baselines: Baselines
     repositories: Repositories
     submissions: Submissions
     dead_letters: DeadLetters
@@ -110,6 +112,7 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             tenants=Tenants(kube),
             identities=Identities(kube),
             queries=queries,
+            baselines=Baselines(history),
             repositories=Repositories(history),
             submissions=submissions,
             dead_letters=DeadLetters(history),

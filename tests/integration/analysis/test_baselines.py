@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
+from forge_core.names import BASELINE_PATH_ENV
 from forge_kinds.analysis import analyse
 from forge_runner.report import Permanent
 from tests.integration.analysis.conftest import Analysed
 from tests.integration.workspace.reports import Remembered, an_assignment
-from tests.integration.workspace.repositories import LINK, Content, Odd, a_branch, a_repository
+from tests.integration.workspace.repositories import LINK, Content, Odd, a_branch, a_repository, git
 from tests.integration.workspace.servers import GitServer
 
 SCHEMA = Path(__file__).parents[2] / "unit" / "analysis" / "schema" / "sarif-2.1.0.json"
@@ -156,3 +157,74 @@ def test_a_baseline_that_is_not_there_ends_the_job(compared: Compare) -> None:
 def test_a_baseline_ref_that_git_could_misread_is_refused(compared: Compare, ref: str) -> None:
     with pytest.raises(Permanent, match="not one that git can have"):
         compared({b"a.py": OLD}, {b"a.py": OLD}, baseline={"ref": ref})
+
+
+ANALYSIS = "6a0f2b9e-8a51-4d3e-9d5e-0c7c1f3b2a11"
+
+
+@pytest.fixture
+def earlier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Analysed], dict[str, Any]]:
+    """Gives the runner what an analysis left; the answer is the `config` that names it."""
+
+    def give(analysed: Analysed) -> dict[str, Any]:
+        [body] = [artifact.body for artifact in analysed.result.artifacts if artifact.name == "baseline.json"]
+        file = tmp_path / "given"
+        file.write_bytes(body)
+        monkeypatch.setenv(BASELINE_PATH_ENV, str(file))
+        return {"baseline": {"analysis": ANALYSIS}}
+
+    return give
+
+
+def at(server: GitServer, tmp_path: Path, name: str, ref: str, **config: Any) -> Analysed:
+    workdir = tmp_path / f"{name}-{ref}-{len(list(tmp_path.iterdir()))}"
+    workdir.mkdir()
+    report = Remembered()
+    return Analysed(analyse(an_assignment(server.url(name), ref, config=config), workdir, report), report)
+
+
+@pytest.fixture
+def shop(server: GitServer) -> str:
+    """A repository with a branch that renames, mends and adds."""
+    a_repository(server.root, "shop.git", {b"a.py": OLD + LONG, b"b.py": OLD})
+    a_branch(server.root / "shop.git", "change", {b"moved.py": b"\n" + OLD + LONG, b"c.py": RISK + LONG})
+    return "shop.git"
+
+
+def test_an_earlier_analysis_as_baseline_tells_the_same_as_its_ref(
+    server: GitServer, tmp_path: Path, shop: str, earlier: Callable[[Analysed], dict[str, Any]]
+) -> None:
+    gate = {"noNew": "medium", "scoreNotLower": True, "maxNewDuplication": 50}
+    by_ref = at(server, tmp_path, shop, "change", baseline={"ref": "main"}, gate=gate)
+    by_id = at(server, tmp_path, shop, "change", **earlier(at(server, tmp_path, shop, "main")), gate=gate)
+    assert by_id.summary["baseline"] == {**by_ref.summary["baseline"], "ref": None, "analysis": ANALYSIS}
+    assert by_id.summary["gate"] == by_ref.summary["gate"]
+    for name in ("results.sarif", "with-fixed.sarif"):
+        assert by_id.artifact(name)["runs"][0]["results"] == by_ref.artifact(name)["runs"][0]["results"]
+
+
+def test_when_the_baselines_commit_is_gone_its_findings_are_still_compared(
+    server: GitServer, tmp_path: Path, shop: str, earlier: Callable[[Analysed], dict[str, Any]]
+) -> None:
+    config = earlier(at(server, tmp_path, shop, "main"))
+    bare = server.root / shop
+    git(bare, "config", "uploadpack.allowAnySHA1InWant", "false")
+    git(bare, "update-ref", "-d", "refs/heads/main")
+    told = at(server, tmp_path, shop, "change", **config, gate={"maxNewDuplication": 100})
+    assert "changes-unknown" in told.notes
+    assert told.summary["baseline"]["fixed"]["total"] == 6
+    assert "newCode" not in told.summary["baseline"]
+    assert told.summary["gate"]["verdict"] == "failed"
+
+
+def test_an_analysis_of_another_part_is_refused(
+    server: GitServer, tmp_path: Path, shop: str, earlier: Callable[[Analysed], dict[str, Any]]
+) -> None:
+    config = earlier(at(server, tmp_path, shop, "main", exclude=["b.py"]))
+    with pytest.raises(Permanent, match=r"config\.exclude: the baseline's analysis looked at another part"):
+        at(server, tmp_path, shop, "change", **config)
+
+
+def test_without_what_was_asked_for_the_job_ends(server: GitServer, tmp_path: Path, shop: str) -> None:
+    with pytest.raises(Permanent, match="wasn't given that analysis' findings"):
+        at(server, tmp_path, shop, "change", baseline={"analysis": ANALYSIS})

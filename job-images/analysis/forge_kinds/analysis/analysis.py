@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from forge_core.assignment import Assignment
+from forge_core.attempts import BASELINE
 from forge_kinds.analysis import markdown, sarif, stages
 from forge_kinds.analysis.baseline.changes import between
-from forge_kinds.analysis.baseline.snapshot import ARTIFACT as SNAPSHOT
 from forge_kinds.analysis.baseline.snapshot import Snapshot
+from forge_kinds.analysis.baseline.sources import Base, base_of
 from forge_kinds.analysis.baseline.standing import Sides, Standing, standing
 from forge_kinds.analysis.config import AnalysisConfig
 from forge_kinds.analysis.duplication import Duplication, find
@@ -19,7 +20,7 @@ from forge_kinds.analysis.summary import Survey, summary
 from forge_kinds.analysis.summary import report as report_document
 from forge_kinds.analysis.surveying import Bench, Planned, survey
 from forge_runner.kinds import Artifact, Result
-from forge_runner.report import Permanent, Report
+from forge_runner.report import Report
 from forge_runner.workspace import fetch
 from forge_runner.workspace.checkout import Options
 
@@ -37,32 +38,31 @@ class _Found:
 def analyse(assignment: Assignment, workdir: Path, report: Report, options: Options | None = None) -> Result:
     """Do the whole work of one attempt. Raises Permanent or Transient."""
     config = AnalysisConfig.read(assignment.config)
-    if config.baseline and config.baseline.analysis:
-        raise Permanent("config.baseline.analysis: an analysis can't be a baseline by its id yet; name a ref.")
     checkout = fetch(assignment, workdir, report, options or Options())
     report.log(f"Fetched commit {checkout.commit}: {len(checkout.entries):,} entries")
     head = Planned.of(checkout, config)
-    base = None
-    if config.baseline and config.baseline.ref:
-        base = Planned.of(checkout.beside(config.baseline.ref, workdir / "baseline"), config)
-        report.log(f"Fetched the baseline's commit {base.checkout.commit}")
+    base = base_of(config, head, workdir / "baseline", report)
     report.progress("cloning", 10.0, f"{len(head.files):,} files to analyse")
     return _result(_found(head, base, config, workdir, report), config, report)
 
 
-def _found(head: Planned, base: Planned | None, config: AnalysisConfig, workdir: Path, report: Report) -> _Found:
+def _found(head: Planned, base: Base | None, config: AnalysisConfig, workdir: Path, report: Report) -> _Found:
     ours = sum(map(stages.work_of, head.files))
-    theirs = sum(map(stages.work_of, base.unlike(head))) if base else 0.0
+    theirs = sum(map(stages.work_of, base.planned.unlike(head))) if base and base.planned else 0.0
     share = ours / (ours + theirs) if ours + theirs else 1.0
+    before = base.earlier if base else None
     with Bench.at(workdir, report) as bench:
         surveyed = survey(bench, head, (0.0, share))
-        before = survey(bench, base, (share, 1.0), surveyed) if base else None
+        if base and base.planned:
+            before = Snapshot.of(survey(bench, base.planned, (share, 1.0), surveyed), config.scope())
     snapshot = Snapshot.of(surveyed, config.scope())
     duplication = _duplication(surveyed)
     if base is None or before is None or config.baseline is None:
         return _Found(surveyed, snapshot, duplication, None)
-    changes = between(base.checkout, head.checkout)
-    sides = Sides(Snapshot.of(before, config.scope()), snapshot, changes, duplication)
+    if before.tools != snapshot.tools:
+        surveyed.notes.count(Note.OTHER_RULES, 1)
+    changes = between(base.checkout, head.checkout) if base.checkout else None
+    sides = Sides(before, snapshot, changes, duplication)
     return _Found(surveyed, snapshot, duplication, standing(config.baseline, config.gate, sides))
 
 
@@ -101,7 +101,7 @@ def _result(found: _Found, config: AnalysisConfig, report: Report) -> Result:
     summary_md = markdown.render(document, compared)
     artifacts.append(Artifact(markdown.ARTIFACT, "text/markdown; charset=utf-8", summary_md))
     if snapshot is not None:
-        artifacts.append(Artifact(SNAPSHOT, "application/json", snapshot))
+        artifacts.append(Artifact(BASELINE, "application/json", snapshot))
     _say(document, report)
     return Result(document, tuple(artifacts))
 

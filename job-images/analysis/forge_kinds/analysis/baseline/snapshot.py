@@ -11,14 +11,13 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from forge_core.attempts import MAX_ARTIFACT_BYTES
+from forge_core.attempts import BASELINE, MAX_ARTIFACT_BYTES
 from forge_kinds.analysis.findings import MAX_MESSAGE, Dimension, Finding, Severity
 from forge_kinds.analysis.rules import Rule
 from forge_kinds.analysis.scoring import dimension_score, overall_score
 from forge_kinds.analysis.summary import Survey
 from forge_runner.report import Permanent
 
-ARTIFACT: Final = "baseline.json"
 SCHEMA: Final = "forge.analysis.baseline/1"
 MAX_FINDINGS: Final = 100_000
 _Text = Annotated[str, Field(max_length=4096)]
@@ -74,7 +73,7 @@ class Snapshot:
             findings = tuple(each.finding(rules) for each in map(_Finding.of, read.findings))
         except (ValidationError, IndexError, TypeError) as error:
             raise Permanent(
-                f"The baseline's artefact {ARTIFACT} can't be read ({type(error).__name__}); analyse that commit anew, "
+                f"The baseline's artefact {BASELINE} can't be read ({type(error).__name__}); analyse that commit anew, "
                 "or name a ref."
             ) from None
         named = {rule.id: rule for rule in rules}
