@@ -36,6 +36,7 @@ from forge_core.history.redriving import Redriving
 from forge_core.history.repositories import Repositories
 from forge_core.history.submissions import Submissions
 from forge_core.history.timeline import Timelines
+from forge_core.history.trends import Trends
 from forge_core.history.usage import Usages
 from forge_core.progress import Progress
 
@@ -67,6 +68,7 @@ class Services:
     queries: Queries
     baselines: Baselines
     repositories: Repositories
+    trends: Trends
     submissions: Submissions
     dead_letters: DeadLetters
     redriving: Redriving
@@ -114,6 +116,7 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             queries=queries,
             baselines=Baselines(history),
             repositories=Repositories(history),
+            trends=Trends(history),
             submissions=submissions,
             dead_letters=DeadLetters(history),
             redriving=Redriving(history, settings.redrives_per_second),

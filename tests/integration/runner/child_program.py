@@ -172,8 +172,8 @@ def bring_too_much(_assignment: Assignment, _workdir: Path, _report: Report) -> 
 KINDS = {
     kind.__name__: kind
     for kind in (
-        succeed, tell_surroundings, tell_baseline, fail_for_good, fail_twice, stumble, hang, bomb, be_killed, eat_memory,
-        speak_nonsense, write_much, wait_for, flood, bring_a_link, bring_too_much,
+        succeed, tell_surroundings, fail_for_good, fail_twice, stumble, hang, bomb, be_killed, eat_memory,
+        speak_nonsense, write_much, wait_for, flood, bring_a_link, bring_too_much, tell_baseline,
     )
 }  # fmt: skip
 

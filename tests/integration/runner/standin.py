@@ -116,6 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.ledger.baseline)))
         self.end_headers()
         self.wfile.write(self.ledger.baseline)
+        return None
 
     def do_PUT(self) -> None:
         body = self._body()
