@@ -24,6 +24,7 @@ from forge_api.submitter import Submitter
 from forge_api.tenants import Tenants
 from forge_core.cluster import Cluster
 from forge_core.history.attempts import Attempts
+from forge_core.history.baselines import Baselines
 from forge_core.history.causes import fill_in
 from forge_core.history.database import History
 from forge_core.history.dead_letters import DeadLetters
@@ -36,6 +37,7 @@ from forge_core.history.redriving import Redriving
 from forge_core.history.repositories import Repositories
 from forge_core.history.submissions import Submissions
 from forge_core.history.timeline import Timelines
+from forge_core.history.trends import Trends
 from forge_core.history.usage import Usages
 from forge_core.progress import Progress
 
@@ -66,7 +68,9 @@ class Services:
     queues: Queues
     identities: Identities
     queries: Queries
+    baselines: Baselines
     repositories: Repositories
+    trends: Trends
     submissions: Submissions
     dead_letters: DeadLetters
     redriving: Redriving
@@ -113,7 +117,9 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             queues=Queues(kube),
             identities=Identities(kube),
             queries=queries,
+            baselines=Baselines(history),
             repositories=Repositories(history),
+            trends=Trends(history),
             submissions=submissions,
             dead_letters=DeadLetters(history),
             redriving=Redriving(history, settings.redrives_per_second),

@@ -68,6 +68,12 @@ class Assignment(_Model):
     allowed_hosts: tuple[str, ...] = ()
     """Hosts that the chart allows although their address is not public."""
 
+    @property
+    def names_baseline(self) -> bool:
+        """Whether `config.baseline.analysis` names another job, of which something is fetched before an attempt."""
+        baseline = self.config.get("baseline")
+        return isinstance(baseline, dict) and bool(baseline.get("analysis"))
+
     @classmethod
     def decode(cls, text: str) -> Self:
         """Read the variable. Raises ValueError (pydantic's ValidationError) with what is wrong."""

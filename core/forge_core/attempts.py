@@ -3,6 +3,8 @@
     POST /internal/v1/attempts                              ClaimRequest  -> 200 Claim | 409 problem `exhausted`
     PUT  /internal/v1/attempts/{attempt}/artifacts/{name}   bytes, Content-Type, Content-Digest (RFC 9530) -> 204
     PUT  /internal/v1/attempts/{attempt}/outcome            Outcome       -> 204
+    GET  /internal/v1/attempts/{attempt}/baseline           -> 200 the artefact `baseline.json` of the analysis that the
+         job's own `config.baseline.analysis` names | 404 problem that says why there is none
 
 Each call carries `Authorization: Bearer <projected ServiceAccount token, audience forge-api>`, from which alone the API
 knows the pod, its Job and its AnalysisJob. Each call may be repeated: the same call has the same effect once. Answers:
@@ -22,6 +24,8 @@ MAX_ARTIFACTS: Final = 16
 MAX_SUMMARY_BYTES: Final = 256 * 1024
 MAX_STAGES: Final = 32
 ARTIFACT_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+BASELINE: Final = "baseline.json"
+"""The artefact of an analysis that a later one is compared with."""
 MAX_REFUNDS: Final = 10
 """Disruptions that are refunded to one job; further ones are charged."""
 

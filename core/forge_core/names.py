@@ -71,6 +71,8 @@ TOKEN_AUDIENCE: Final = "forge-api"  # noqa: S105 - an audience, not a token
 TOKEN_PATH: Final = "/var/run/secrets/forge-api/token"  # noqa: S105 - a path
 TOKEN_PATH_ENV: Final = "FORGE_TOKEN_PATH"  # noqa: S105 - the name of a variable
 """Where the token is, when it isn't at TOKEN_PATH."""
+BASELINE_PATH_ENV: Final = "FORGE_BASELINE_PATH"
+"""Where a kind finds what was fetched of the analysis that its job is compared with."""
 CREDENTIALS_PATH: Final = "/var/run/secrets/repository"
 """Where `spec.repository.credentialsSecretRef` is mounted: files `host`, `username`, `password` or `token`."""
 WORK_PATH: Final = "/work"

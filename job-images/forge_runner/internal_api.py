@@ -15,7 +15,15 @@ import httpx2
 import stamina
 from pydantic import ValidationError
 
-from forge_core.attempts import EXHAUSTED, FENCED, INTERNAL_PREFIX, Claim, ClaimRequest, Outcome
+from forge_core.attempts import (
+    EXHAUSTED,
+    FENCED,
+    INTERNAL_PREFIX,
+    MAX_ARTIFACT_BYTES,
+    Claim,
+    ClaimRequest,
+    Outcome,
+)
 from forge_core.maintenance import Ask, Done, Step
 from forge_runner.result_files import StoredArtifact
 
@@ -85,6 +93,18 @@ class InternalApi:
         body = outcome.model_dump_json(exclude_defaults=True).encode()
         await self._send("PUT", f"/attempts/{attempt}/outcome", body, {"Content-Type": "application/json"})
 
+    async def get_baseline(self, attempt: int, file: Path) -> None:
+        """Write the artefact that this job is compared with to `file`. Raises Fenced, Away, Refused, OSError."""
+        path = f"{INTERNAL_PREFIX}/attempts/{attempt}/baseline"
+        try:
+            async with self._client.stream("GET", path, headers=self._authorization()) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise _failure(response)
+                await _received(response, file)
+        except httpx2.TransportError as error:
+            raise Away(f"the API does not answer ({type(error).__name__})") from error
+
     async def maintain(self, step: Step, ask: Ask) -> Done:
         """Have one batch of maintenance done (forge_core.maintenance). Raises Fenced, Away, Refused."""
         body = ask.model_dump_json().encode()
@@ -94,21 +114,33 @@ class InternalApi:
         except ValidationError as error:
             raise Away("the API's answer can't be read") from error
 
+    def _authorization(self) -> dict[str, str]:
+        try:
+            return {"Authorization": f"Bearer {self._token_path.read_text().strip()}"}
+        except OSError as error:
+            raise Away(f"the token can't be read ({type(error).__name__})") from error
+
     async def _send(
         self, method: str, path: str, content: bytes | AsyncIterator[bytes], headers: dict[str, str]
     ) -> bytes:
         try:
-            token = self._token_path.read_text().strip()
-            response = await self._client.request(
-                method, INTERNAL_PREFIX + path, content=content, headers={**headers, "Authorization": f"Bearer {token}"}
-            )
+            sent = {**headers, **self._authorization()}
+            response = await self._client.request(method, INTERNAL_PREFIX + path, content=content, headers=sent)
         except httpx2.TransportError as error:
             raise Away(f"the API does not answer ({type(error).__name__})") from error
-        except OSError as error:
-            raise Away(f"the token can't be read ({type(error).__name__})") from error
         if response.is_success:
             return response.content
         raise _failure(response)
+
+
+async def _received(response: httpx2.Response, file: Path) -> None:
+    size = 0
+    with file.open("wb") as out:
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > MAX_ARTIFACT_BYTES:
+                raise Refused(f"what came is larger than {MAX_ARTIFACT_BYTES} bytes")
+            out.write(chunk)
 
 
 async def _streamed(artifact: StoredArtifact) -> AsyncIterator[bytes]:

@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -15,6 +16,7 @@ from forge_core.assignment import Assignment
 from forge_core.attempts import Claim
 from forge_core.exits import Exit, FailureClass
 from forge_core.messages import Termination
+from forge_core.names import BASELINE_PATH_ENV
 from forge_runner.attempt import Ears, Surroundings, remove, run_attempt
 from forge_runner.internal_api import Away, Exhausted, Fenced, InternalApi, Refused, within
 from forge_runner.joblog import JobLog
@@ -104,14 +106,31 @@ class Shell:
 
     async def _attempt(self, running: "_Running") -> Ending | Again:
         """One attempt, and what follows from it."""
-        ears = Ears(self._progressed, running.log.add)
         try:
-            ended = await self._unless_stopped(run_attempt(self.assignment, self.around, ears, running.folder))
+            ended = await self._unless_stopped(self._worked(running))
         except Stopped:
             ended = Failure(FailureClass.DISRUPTION, STOPPED_WORDS)
         if isinstance(ended, Failure):
             return await self._failed(running, ended)
         return await self._save(running, ended)
+
+    async def _worked(self, running: "_Running") -> StoredResult | Failure:
+        """What the kind brought; before it, what its job names of another one is fetched."""
+        around = self.around
+        if self.assignment.names_baseline:
+            file = self.settings.work_path / f"baseline-{running.claim.attempt}"
+            call = partial(self.api.get_baseline, running.claim.attempt, file)
+            try:
+                await within(self.settings.claim_allowance, call, self._waiting_for_the_api)
+            except Refused as error:
+                return Failure(FailureClass.PERMANENT, f"The baseline could not be had: {error}")
+            except Away as error:
+                return Failure(FailureClass.TRANSIENT, f"The baseline could not be had: {error}.")
+            except OSError as error:
+                return Failure(FailureClass.TRANSIENT, f"The baseline could not be kept: {error.strerror or error}.")
+            around = replace(around, handed_on={**around.handed_on, BASELINE_PATH_ENV: str(file)})
+        ears = Ears(self._progressed, running.log.add)
+        return await run_attempt(self.assignment, around, ears, running.folder)
 
     async def _save(self, running: "_Running", result: StoredResult) -> Ending | Again:
         running.log.add(f"saving {len(result.artifacts)} artefacts")

@@ -38,7 +38,8 @@ async def runner_of(
     try:
         return await services.identities.runner(credentials.credentials if credentials else "")
     except JobGone as error:
-        await orphan_too_late(services, error.pod_uid, request.path_params)
+        if request.method != "GET":  # what is only read is no late upload
+            await orphan_too_late(services, error.pod_uid, request.path_params)
         raise
 
 

@@ -1,16 +1,18 @@
-"""Registering repositories: an analysis names one by id."""
+"""Registering repositories, which analyses name by id, and how each one's scores went."""
 
 from datetime import UTC, datetime
 from typing import Annotated
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Query, Response
 
 from forge_api import cursors
 from forge_api.deps import Calling, Held
-from forge_api.problems import responses
+from forge_api.problems import Problem, responses
+from forge_api.trend_views import TrendAsked, TrendPage, TrendPoint
 from forge_api.views import NewRepository, PageAsked, RepositoryPage, RepositoryView
 from forge_core.history.repositories import Repository
+from forge_core.history.trends import Wanted
 
 router = APIRouter(tags=["repositories"])
 
@@ -42,3 +44,17 @@ async def listing(services: Held, caller: Calling, asked: Annotated[PageAsked, Q
     found, last = await services.repositories.page(caller.tenant, after, asked.limit)
     items = [RepositoryView.of(repository) for repository in found]
     return RepositoryPage(items=items, next_cursor=cursors.encode(last) if last else None)
+
+
+@router.get("/repositories/{repository_id}/trends", responses=responses(404))
+async def trends(
+    repository_id: UUID, services: Held, caller: Calling, asked: Annotated[TrendAsked, Query()]
+) -> TrendPage:
+    """Scores and counts of the repository's completed analyses, newest first."""
+    if await services.repositories.find(caller.tenant, repository_id) is None:
+        raise Problem(404, "Repository not found")
+    after = cursors.decode(asked.cursor) if asked.cursor else None
+    wanted = Wanted(str(repository_id), asked.ref, asked.since, asked.until)
+    found, last = await services.trends.page(caller.tenant, wanted, after, asked.limit)
+    items = [TrendPoint.of(point) for point in found]
+    return TrendPage(items=items, next_cursor=cursors.encode(last) if last else None)

@@ -75,6 +75,14 @@ class JobRow(Base):
         Index("jobs_retries", "retry_of", postgresql_where="retry_of is not null"),
         Index("jobs_dead", "tenant", "queue", "fingerprint", "completed_at", postgresql_where="phase = 'Failed'"),
         Index("jobs_ended", "completed_at", postgresql_where="recorded_at is not null"),
+        Index(
+            "jobs_trends",
+            "tenant",
+            "repository_id",
+            "created_at",
+            "id",
+            postgresql_where="phase = 'Completed' and repository_id <> ''",
+        ),
         Index("jobs_completed", "queue", "completed_at", postgresql_where="phase = 'Completed'"),
     )
 

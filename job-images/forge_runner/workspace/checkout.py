@@ -26,6 +26,8 @@ from forge_runner.workspace.tree import Entry, EntryKind, read_entries
 
 STAGE: Final = "cloning"
 FROM, TO = 5.0, 10.0
+_LAST_SHARE: Final = 0.5
+"""Percent that are left for what is fetched beside the first commit, and for writing its files."""
 _RECEIVED: Final = re.compile(r"(Receiving|Unpacking) objects:\s+(\d+)%")
 
 
@@ -37,6 +39,15 @@ class Checkout:
     commit: str
     entries: tuple[Entry, ...]
     git: Git
+    source: "Source"
+
+    def beside(self, ref: str, root: Path) -> "Checkout":
+        """Another commit of the same repository, fetched into the same store; its files go under `root`.
+
+        Raises Permanent or Transient, as `fetch` does.
+        """
+        source = replace(self.source, hearing=self.source.hearing.within(TO - _LAST_SHARE, TO))
+        return source.fetched(check_ref(ref), root)
 
     def write(self, paths: Sequence[bytes]) -> None:
         """Write these files under `root`, byte for byte as committed. Raises Permanent when git refuses.
@@ -86,8 +97,8 @@ def fetch(assignment: Assignment, workdir: Path, report: Report, options: Option
     git = _prepared(
         location, workdir, credentials, replace(options.limits, seconds=min(options.limits.seconds, assignment.timeout))
     )
-    hearing = replace(git, hear=_Hearing(report, credentials.secrets() if credentials else ()))
-    return _fetched(hearing, location, ref, options.limits, workdir / "tree", git)
+    hearing = Hearing(report, credentials.secrets() if credentials else (), FROM, TO - _LAST_SHARE)
+    return Source(location, options.limits, git, hearing).fetched(ref, workdir / "tree")
 
 
 def _prepared(location: Location, workdir: Path, credentials: Credentials | None, limits: Limits) -> Git:
@@ -104,35 +115,49 @@ def _prepared(location: Location, workdir: Path, credentials: Credentials | None
     return git
 
 
-def _fetched(hearing: Git, location: Location, ref: str, limits: Limits, root: Path, git: Git) -> Checkout:  # noqa: PLR0913, PLR0917
-    arguments = (
-        "fetch",
-        "--depth=1",
-        "--no-tags",
-        "--no-recurse-submodules",
-        "--no-auto-maintenance",
-        "--progress",
-        "--",
-        location.url,
-        ref,
-    )
-    try:
-        with hearing.running(*arguments, check=lambda: _over(git.git_dir, limits.packed_bytes)):
+@dataclass(frozen=True)
+class Source:
+    """Where commits come from, the store that they go into, and who hears of it."""
+
+    location: Location
+    limits: Limits
+    git: Git
+    hearing: "Hearing"
+
+    def fetched(self, ref: str, root: Path) -> Checkout:
+        """One commit, whose files go under `root` when they are asked for. Raises Permanent or Transient."""
+        try:
+            self._fetch(ref)
+            commit = self.git.output("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
+            with self.git.running("ls-tree", "-r", "-l", "-z", "--full-tree", commit) as child:
+                assert child.stdout is not None  # noqa: S101 - a pipe was asked for
+                entries = read_entries(child.stdout, self.limits.entries)
+        except Stopped as stopped:
+            raise (
+                Permanent(str(stopped))
+                if "larger" in str(stopped)
+                else Transient(f"The repository could not be fetched: {stopped}.")
+            ) from None
+        except Failed as failure:
+            raise explained(str(failure), self.location.host, ref) from None
+        return Checkout(root, commit, entries, self.git, self)
+
+    def _fetch(self, ref: str) -> None:
+        arguments = (
+            "fetch",
+            "--depth=1",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-auto-maintenance",
+            "--progress",
+            "--",
+            self.location.url,
+            ref,
+        )
+        heard = replace(self.git, hear=self.hearing)
+        with heard.running(*arguments, check=lambda: _over(self.git.git_dir, self.limits.packed_bytes)):
             pass
-        _check_size(git.git_dir, limits)
-        commit = git.output("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
-        with git.running("ls-tree", "-r", "-l", "-z", "--full-tree", commit) as child:
-            assert child.stdout is not None  # noqa: S101 - a pipe was asked for
-            entries = read_entries(child.stdout, limits.entries)
-    except Stopped as stopped:
-        raise (
-            Permanent(str(stopped))
-            if "larger" in str(stopped)
-            else Transient(f"The repository could not be fetched: {stopped}.")
-        ) from None
-    except Failed as failure:
-        raise explained(str(failure), location.host, ref) from None
-    return Checkout(root, commit, entries, git)
+        _check_size(self.git.git_dir, self.limits)
 
 
 def _check_size(folder: Path, limits: Limits) -> None:
@@ -157,19 +182,25 @@ def _size(path: Path) -> int:
         return 0
 
 
-class _Hearing:
-    """Turns git's progress into percentages, and what it says otherwise into log lines."""
+class Hearing:
+    """Turns git's progress into percentages from `start` to `end`, and what it says otherwise into log lines."""
 
-    def __init__(self, report: Report, secrets: Iterable[str]) -> None:
+    def __init__(self, report: Report, secrets: Iterable[str], start: float, end: float) -> None:
         self._report = report
         self._secrets = tuple(secrets)
+        self._start, self._end = start, end
         self._lock = threading.Lock()
+
+    def within(self, start: float, end: float) -> "Hearing":
+        """The same for another fetch, which spans other percentages."""
+        return Hearing(self._report, self._secrets, start, end)
 
     def __call__(self, line: str) -> None:
         with self._lock:
             if received := _RECEIVED.search(line):
                 share = int(received[2]) / 100
-                self._report.progress(STAGE, FROM + share * (TO - FROM) * 0.9, "Receiving the repository")
+                percent = self._start + share * (self._end - self._start)
+                self._report.progress(STAGE, percent, "Receiving the repository")
             elif "%" not in line and (text := cleaned(line, self._secrets).strip()):
                 self._report.log(f"git: {text}")
 

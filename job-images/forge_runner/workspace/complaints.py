@@ -11,6 +11,10 @@ from forge_runner.report import Permanent, Transient
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+class NoSuchCommit(Permanent):
+    """The server is there and answers, but has no such branch, tag or commit."""
+
+
 @dataclass(frozen=True)
 class _Meaning:
     """`signs` are patterns of git's own texts (C locale, 2.39 and later); {host}, {ref} and {detail} are filled in."""
@@ -33,6 +37,7 @@ _MEANINGS: Final = (
     _Meaning(
         ("couldn't find remote ref", "not our ref", "no such remote ref", "unadvertised object"),
         "The repository has no branch, tag or commit '{ref}'.",
+        NoSuchCommit,
     ),
     _Meaning(
         ("authentication failed", "could not read (username|password)", "prompts disabled", "returned error: 40[13]"),

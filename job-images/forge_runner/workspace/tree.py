@@ -26,6 +26,8 @@ class Entry:
     path: bytes
     kind: EntryKind
     size: int
+    blob: bytes = b""
+    """The content's id: two entries with the same one have the same bytes."""
 
 
 def read_entries(stream: IO[bytes], limit: int) -> tuple[Entry, ...]:
@@ -44,5 +46,6 @@ def read_entries(stream: IO[bytes], limit: int) -> tuple[Entry, ...]:
 
 def _entry(record: bytes) -> Entry:
     head, _, path = record.partition(b"\t")
-    mode, _kind, _sha, size = head.split()
-    return Entry(path, _KINDS.get(mode, EntryKind.FILE), int(size) if size.isdigit() else 0)
+    mode, _kind, blob, size = head.split()
+    kind = _KINDS.get(mode, EntryKind.FILE)
+    return Entry(path, kind, int(size) if size.isdigit() else 0, bytes.fromhex(blob.decode()))

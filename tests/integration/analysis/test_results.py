@@ -131,7 +131,12 @@ def test_fingerprints_outlive_edits_elsewhere_in_the_file(analysed: Analyse) -> 
 def test_artefacts_have_names_that_the_api_takes(shop: Analysed) -> None:
     import re
 
-    assert [artifact.name for artifact in shop.result.artifacts] == ["report.json", "results.sarif"]
+    assert [artifact.name for artifact in shop.result.artifacts] == [
+        "report.json",
+        "results.sarif",
+        "summary.md",
+        "baseline.json",
+    ]
     assert all(re.match(ARTIFACT_NAME, artifact.name) for artifact in shop.result.artifacts)
 
 

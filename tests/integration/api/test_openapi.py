@@ -33,7 +33,7 @@ async def test_every_operation_says_what_it_is_and_how_it_fails(api: Api) -> Non
         for path, methods in (await document(api))["paths"].items()
         for method, operation in methods.items()
     ]
-    assert len(operations) == 35
+    assert len(operations) == 36
     for path, method, operation in operations:
         assert operation["description"], (path, method)
         if path in {"/healthz", "/readyz"}:
@@ -58,6 +58,7 @@ async def test_every_body_has_examples(api: Api) -> None:
         "Explanation",
         "TimelineEntry",
         "UsageView",
+        "TrendPoint",
         "DeadLetterGroup",
         "RedriveGroup",
         "RedriveAll",

@@ -36,6 +36,11 @@ def tell_surroundings(_assignment: Assignment, workdir: Path, report: Report) ->
     return Result({"leader": os.getsid(0) == os.getpid()}, (Artifact("surroundings", "text/plain", text.encode()),))
 
 
+def tell_baseline(_assignment: Assignment, _workdir: Path, _report: Report) -> Result:
+    given = Path(os.environ["FORGE_BASELINE_PATH"]).read_bytes()
+    return Result({"given": given.decode()}, (Artifact("given", "text/plain", given),))
+
+
 def fail_for_good(_assignment: Assignment, _workdir: Path, report: Report) -> Result:
     report.progress("cloning", 5)
     raise Permanent("There is no ref 'nope' in https://someone:hunter2@example.org/x.git.")
@@ -168,7 +173,7 @@ KINDS = {
     kind.__name__: kind
     for kind in (
         succeed, tell_surroundings, fail_for_good, fail_twice, stumble, hang, bomb, be_killed, eat_memory,
-        speak_nonsense, write_much, wait_for, flood, bring_a_link, bring_too_much,
+        speak_nonsense, write_much, wait_for, flood, bring_a_link, bring_too_much, tell_baseline,
     )
 }  # fmt: skip
 

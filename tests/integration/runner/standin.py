@@ -16,6 +16,7 @@ from forge_core.maintenance import Ask, Done, Step
 
 _ARTIFACT = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/artifacts/([a-z0-9._-]+)")
 _MAINTENANCE = re.compile(rf"{INTERNAL_PREFIX}/maintenance/([a-z]+)")
+_BASELINE = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/baseline")
 _OUTCOME = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/outcome")
 
 
@@ -35,6 +36,9 @@ class Ledger:
     """This status for each artefact, when not 0."""
     last_error: str = ""
     refuse_maintenance: int = 0
+    baseline: bytes | None = None
+    """What a job is compared with; None: the API knows of none."""
+    baselines_given: int = 0
     stumble_at: int = 0
     """Go away when this many batches of maintenance were done, once."""
     maintain: Callable[[Step, Ask], Done] = lambda step, ask: Done(after="", looked_at=0, share=1)
@@ -97,6 +101,22 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(503)
         self.ledger.asks.append((step, ask))
         return self._answer(200, self.ledger.maintain(step, ask).model_dump())
+
+    def do_GET(self) -> None:
+        self.ledger.calls += 1
+        self.ledger.tokens.append(self.headers["Authorization"])
+        if self.ledger.away:
+            return self._answer(503)
+        if self.ledger.fenced:
+            return self._answer(409, {"code": "fenced"})
+        if not _BASELINE.fullmatch(self.path) or self.ledger.baseline is None:
+            return self._answer(404, {"code": "no-baseline", "error": "There is no such analysis; name a ref."})
+        self.ledger.baselines_given += 1
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.ledger.baseline)))
+        self.end_headers()
+        self.wfile.write(self.ledger.baseline)
+        return None
 
     def do_PUT(self) -> None:
         body = self._body()

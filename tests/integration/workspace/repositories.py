@@ -39,6 +39,11 @@ Content = bytes | Odd
 def a_repository(root: Path, name: str, files: Mapping[bytes, Content] | Iterable[tuple[bytes, Content]]) -> str:
     """Make `root/name`, a bare repository with one commit on `main`, and return the commit's id."""
     bare = an_empty_repository(root, name)
+    return a_branch(bare, "main", files)
+
+
+def a_branch(bare: Path, branch: str, files: Mapping[bytes, Content] | Iterable[tuple[bytes, Content]]) -> str:
+    """Make one commit without a parent on `branch`, and return its id."""
     entries = files.items() if isinstance(files, Mapping) else files
     with subprocess.Popen(
         [
@@ -56,12 +61,13 @@ def a_repository(root: Path, name: str, files: Mapping[bytes, Content] | Iterabl
         stdin=subprocess.PIPE,
     ) as child:
         assert child.stdin is not None
-        child.stdin.write(b"commit refs/heads/main\ncommitter ann <ann@git.example> 1700000000 +0000\ndata 4\nmade\n")
+        child.stdin.write(b"commit refs/heads/%s\n" % branch.encode())
+        child.stdin.write(b"committer ann <ann@git.example> 1700000000 +0000\ndata 4\nmade\n")
         for path, content in entries:
             child.stdin.write(_entry(path, content))
         child.stdin.close()
     assert child.returncode == 0
-    return git(bare, "rev-parse", "main")
+    return git(bare, "rev-parse", branch)
 
 
 def an_empty_repository(root: Path, name: str) -> Path:

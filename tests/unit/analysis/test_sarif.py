@@ -1,6 +1,7 @@
 """The SARIF file: valid against the real schema, and within what GitHub's code scanning takes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from jsonschema import Draft4Validator
 
 from forge_kinds.analysis import sarif
-from forge_kinds.analysis.findings import Dimension, Finding, Severity, fingerprinted
+from forge_kinds.analysis.findings import Dimension, Finding, Severity, State, fingerprinted
 from forge_kinds.analysis.linting import catalogue
 from forge_kinds.analysis.rules import Rule, own_rules, ruff_rules
 from tests.unit.analysis.builders import a_finding, a_rule
@@ -16,9 +17,14 @@ from tests.unit.analysis.builders import a_finding, a_rule
 SCHEMA = json.loads((Path(__file__).parent / "schema" / "sarif-2.1.0.json").read_text())
 
 
+def a_writer(paths: dict[str, bytes], rules: dict[str, Rule] | None = None, base: str = "") -> sarif.Writer:
+    """Of a run over one commit, compared with `base` if that is given."""
+    return sarif.Writer(rules or {"F841": a_rule()}, paths, "0.1.0", sarif.Runs("c0ffee", base, {"paths": ["src"]}))
+
+
 def encoded(findings: list[Finding], rules: dict[str, Rule] | None = None) -> dict[str, Any]:
     paths = {finding.path: finding.path.encode() for finding in findings}
-    body = sarif.encode(fingerprinted(findings), rules or {"F841": a_rule()}, paths, "0.1.0")
+    body = a_writer(paths, rules).encode(fingerprinted(findings))
     document: dict[str, Any] = json.loads(body)
     Draft4Validator(SCHEMA).validate(document)
     return document
@@ -63,7 +69,7 @@ def test_a_place_is_relative_to_the_repositorys_root() -> None:
 
 def test_a_path_that_is_no_text_keeps_its_bytes() -> None:
     finding = a_finding(path="caf\\xe9.py")
-    document = json.loads(sarif.encode([finding], {"F841": a_rule()}, {finding.path: b"caf\xe9.py"}, "0.1.0"))
+    document = json.loads(a_writer({finding.path: b"caf\xe9.py"}).encode([finding]))
     assert (
         document["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "caf%E9.py"
     )
@@ -92,3 +98,21 @@ def test_a_file_too_large_for_github_keeps_the_gravest(monkeypatch: pytest.Monke
     levels = [result["level"] for result in document["runs"][0]["results"]]
     assert "error" in levels
     assert len(levels) < 200
+
+
+def test_a_compared_run_names_its_baseline_and_every_result_its_state() -> None:
+    states = (State.NEW, State.UNCHANGED, State.ABSENT)
+    findings = [replace(a_finding(line=number), state=state) for number, state in enumerate(states, 1)]
+    document = json.loads(a_writer({}, base="beef").encode(fingerprinted(findings)))
+    Draft4Validator(SCHEMA).validate(document)
+    run = document["runs"][0]
+    assert [result["baselineState"] for result in run["results"]] == ["new", "unchanged", "absent"]
+    earlier = json.loads(sarif.Writer({}, {}, "0.1.0", sarif.Runs("beef", "", {"paths": ["src"]})).encode([]))
+    assert run["baselineGuid"] == earlier["runs"][0]["automationDetails"]["guid"]
+    assert run["automationDetails"]["guid"] != run["baselineGuid"]
+
+
+def test_without_a_baseline_no_result_has_a_state() -> None:
+    [run] = encoded([a_finding()])["runs"]
+    assert "baselineGuid" not in run
+    assert "baselineState" not in run["results"][0]

@@ -39,7 +39,7 @@ from forge_runner.workspace.complaints import cleaned, explained
 )
 def test_a_complaint_has_its_sentence(complaint: str, failure: type[Exception], sentence: str) -> None:
     found = explained(complaint, "git.example", "nope")
-    assert type(found) is failure
+    assert isinstance(found, failure)
     assert sentence in str(found)
 
 

@@ -1,35 +1,38 @@
-"""The analysis of one commit, from its URL to its result."""
+"""The analysis of one commit, from its URL to its result; with a baseline, what changed since."""
 
-import shutil
-import tempfile
-from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any
 
 from forge_core.assignment import Assignment
-from forge_kinds.analysis import sarif, stages
-from forge_kinds.analysis.collecting import SYNTAX_CODES, Collector
+from forge_core.attempts import BASELINE
+from forge_kinds.analysis import markdown, sarif, stages
+from forge_kinds.analysis.baseline.changes import between
+from forge_kinds.analysis.baseline.snapshot import Snapshot
+from forge_kinds.analysis.baseline.sources import Base, base_of
+from forge_kinds.analysis.baseline.standing import Sides, Standing, standing
 from forge_kinds.analysis.config import AnalysisConfig
-from forge_kinds.analysis.cpus import available_cpus
-from forge_kinds.analysis.crew import measure_all
-from forge_kinds.analysis.inventory import SourceFile, plan
-from forge_kinds.analysis.ledger import Ledger
-from forge_kinds.analysis.linting import Linter, Raw, catalogue, lint_all
-from forge_kinds.analysis.measures import Measured
-from forge_kinds.analysis.notes import Note, Notes
+from forge_kinds.analysis.duplication import Duplication, find
+from forge_kinds.analysis.notes import Note
 from forge_kinds.analysis.recommending import recommend
-from forge_kinds.analysis.rules import own_rules, ruff_rules
 from forge_kinds.analysis.summary import Survey, summary
 from forge_kinds.analysis.summary import report as report_document
+from forge_kinds.analysis.surveying import Bench, Planned, survey
 from forge_runner.kinds import Artifact, Result
 from forge_runner.report import Report
-from forge_runner.workspace import Checkout, fetch
+from forge_runner.workspace import fetch
 from forge_runner.workspace.checkout import Options
 
-TOOLS: Final = ("ruff", "complexipy", "lizard", "detect-secrets")
-_LINT_SHARE: Final = 0.2
-"""Of a Python file's work, what ruff does; measured on the reference repository."""
+
+@dataclass(frozen=True)
+class _Found:
+    """Everything about the head, and how it stands to its baseline."""
+
+    survey: Survey
+    snapshot: Snapshot
+    duplication: Duplication
+    standing: Standing | None
 
 
 def analyse(assignment: Assignment, workdir: Path, report: Report, options: Options | None = None) -> Result:
@@ -37,71 +40,84 @@ def analyse(assignment: Assignment, workdir: Path, report: Report, options: Opti
     config = AnalysisConfig.read(assignment.config)
     checkout = fetch(assignment, workdir, report, options or Options())
     report.log(f"Fetched commit {checkout.commit}: {len(checkout.entries):,} entries")
-    notes = Notes()
-    files = plan(checkout.entries, config, notes)
-    checkout.write([file.raw for file in files])
-    report.progress("cloning", 10.0, f"{len(files):,} files to analyse")
-    survey = _surveyed(checkout, files, notes, workdir, report)
-    return _result(survey, report)
+    head = Planned.of(checkout, config)
+    base = base_of(config, head, workdir / "baseline", report)
+    report.progress("cloning", 10.0, f"{len(head.files):,} files to analyse")
+    return _result(_found(head, base, config, workdir, report), config, report)
 
 
-def _surveyed(checkout: Checkout, files: tuple[SourceFile, ...], notes: Notes, workdir: Path, report: Report) -> Survey:
-    folder = Path(tempfile.mkdtemp(prefix="analysers-", dir=workdir))
-    try:
-        measured, raws = _applied(checkout.root, files, folder, notes, report)
-        kinds = sorted({secret.kind for each in measured.values() for secret in each.secrets})
-        rules = {**own_rules(tuple(kinds)), **ruff_rules(catalogue(folder))}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    ledger, collector = Ledger(), Collector(checkout.root, rules)
-    for file in files:
-        _note(file, measured[file.path], raws.get(file.path, []), notes)
-        ledger.add(collector.findings(file, measured[file.path], raws.get(file.path, [])))
-    tools = {tool: version(tool) for tool in TOOLS}
-    return Survey(checkout.commit, files, measured, ledger, rules, notes, tools)
+def _found(head: Planned, base: Base | None, config: AnalysisConfig, workdir: Path, report: Report) -> _Found:
+    ours = sum(map(stages.work_of, head.files))
+    theirs = sum(map(stages.work_of, base.planned.unlike(head))) if base and base.planned else 0.0
+    share = ours / (ours + theirs) if ours + theirs else 1.0
+    before = base.earlier if base else None
+    with Bench.at(workdir, report) as bench:
+        surveyed = survey(bench, head, (0.0, share))
+        if base and base.planned:
+            before = Snapshot.of(survey(bench, base.planned, (share, 1.0), surveyed), config.scope())
+    snapshot = Snapshot.of(surveyed, config.scope())
+    duplication = _duplication(surveyed)
+    if base is None or before is None or config.baseline is None:
+        return _Found(surveyed, snapshot, duplication, None)
+    if before.tools != snapshot.tools:
+        surveyed.notes.count(Note.OTHER_RULES, 1)
+    changes = between(base.checkout, head.checkout) if base.checkout else None
+    sides = Sides(before, snapshot, changes, duplication)
+    return _Found(surveyed, snapshot, duplication, standing(config.baseline, config.gate, sides))
 
 
-def _applied(
-    root: Path, files: tuple[SourceFile, ...], folder: Path, notes: Notes, report: Report
-) -> tuple[Mapping[str, Measured], Mapping[str, list[Raw]]]:
-    """Run the analysers over the files, in as many processes as there are CPUs."""
-    cpus = available_cpus()
-    meter = stages.Meter(report, {file.path: 2 if file.python else 1 for file in files})
-    meter.expect(sum(map(stages.work_of, files)))
-    stages.at(report, stages.ANALYSING, 0.0, f"{len(files):,} files on {cpus} CPU")
-
-    def measured_one(file: SourceFile) -> None:
-        meter.done(file, 1 - _LINT_SHARE if file.python else 1.0)
-
-    def linted_one(file: SourceFile) -> None:
-        meter.done(file, _LINT_SHARE)
-
-    measured = measure_all(root, files, folder, cpus, measured_one)
-    python = [file for file in files if file.python]
-    for file in python:
-        if measured[file.path].opaque:
-            linted_one(file)
-    linted = [file for file in python if not measured[file.path].opaque]
-    return measured, lint_all(linted, Linter(root, folder, notes, linted_one), cpus)
+def _duplication(surveyed: Survey) -> Duplication:
+    code = {file.path for file in surveyed.files if file.code and not file.test}
+    found = find({path: each.prints for path, each in surveyed.measured.items() if path in code})
+    if found.left_out:
+        surveyed.notes.count(Note.NOT_COMPARED, found.left_out)
+    return found
 
 
-def _note(file: SourceFile, measured: Measured, raws: list[Raw], notes: Notes) -> None:
-    for note in measured.notes:
-        notes.add(Note(note), file.path)
-    if any(raw.code in SYNTAX_CODES for raw in raws) and Note.NOT_UTF8 not in measured.notes:
-        notes.add(Note.UNPARSABLE, file.path)
-
-
-def _result(survey: Survey, report: Report) -> Result:
-    stages.at(report, stages.RECOMMENDING, 0.0, f"{survey.ledger.total:,} findings")
-    recommendations = recommend(survey.ledger, survey.rules, survey.code_lines())
-    document = summary(survey, recommendations)
+def _result(found: _Found, config: AnalysisConfig, report: Report) -> Result:
+    surveyed, compared = found.survey, found.standing
+    stages.at(report, stages.RECOMMENDING, 0.0, f"{surveyed.ledger.total:,} findings")
+    snapshot = found.snapshot.encode()
+    if snapshot is None:
+        surveyed.notes.count(Note.UNCOMPARABLE, len(found.snapshot.findings))
+    recommendations = recommend(surveyed.ledger, surveyed.rules, surveyed.code_lines())
+    document = summary(surveyed, recommendations, _further(found))
     stages.at(report, stages.RECOMMENDING, 0.4, f"{len(recommendations)} recommendations")
-    kept = survey.ledger.kept()
-    listed = Artifact("report.json", "application/json", report_document(document, kept, survey.rules))
+    kept = surveyed.ledger.kept()
+    if compared:
+        states = compared.states
+        kept = tuple(states[finding.fingerprint] for finding in kept)
+    artifacts = [Artifact("report.json", "application/json", report_document(document, kept, surveyed.rules))]
     stages.at(report, stages.RECOMMENDING, 0.7, "Report written")
-    paths = {file.path: file.raw for file in survey.files}
-    body = sarif.encode(kept, survey.rules, paths, version("forge-jobs"))
+    paths = {file.path: file.raw for file in surveyed.files}
+    runs = sarif.Runs(surveyed.commit, compared.base.commit if compared else "", config.scope())
+    rules = compared.rules if compared else surveyed.rules
+    writer = sarif.Writer(rules, paths, version("forge-jobs"), runs)
+    artifacts.append(Artifact("results.sarif", sarif.CONTENT_TYPE, writer.encode(kept)))
+    if compared:
+        both = (*kept, *compared.comparison.fixed)
+        artifacts.append(Artifact("with-fixed.sarif", sarif.CONTENT_TYPE, writer.encode(both)))
     stages.at(report, stages.RECOMMENDING, 1.0, "SARIF written")
-    report.log(f"Score {document['score']['value']} ({document['score']['grade']}), {survey.ledger.total:,} findings")
-    return Result(document, (listed, Artifact("results.sarif", "application/sarif+json", body)))
+    summary_md = markdown.render(document, compared)
+    artifacts.append(Artifact(markdown.ARTIFACT, "text/markdown; charset=utf-8", summary_md))
+    if snapshot is not None:
+        artifacts.append(Artifact(BASELINE, "application/json", snapshot))
+    _say(document, report)
+    return Result(document, tuple(artifacts))
+
+
+def _further(found: _Found) -> dict[str, Any]:
+    """What the summary says beside the score and its findings."""
+    further: dict[str, Any] = {"duplication": found.duplication.document()}
+    if found.standing:
+        further["baseline"] = found.standing.document()
+        if found.standing.verdict:
+            further["gate"] = found.standing.gate_document()
+    return further
+
+
+def _say(document: dict[str, Any], report: Report) -> None:
+    score, total = document["score"], document["findings"]["total"]
+    report.log(f"Score {score['value']} ({score['grade']}), {total:,} findings")
+    if gate := document.get("gate"):
+        report.log(f"Gate {gate['verdict']}: " + " ".join(each["reason"] for each in gate["conditions"]))

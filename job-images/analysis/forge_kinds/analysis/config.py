@@ -1,9 +1,12 @@
 """What a job's `config` may say about an analysis. The CRD checks it first; what slips through ends Permanent."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
+from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic.alias_generators import to_camel
 
+from forge_kinds.analysis.findings import Severity
 from forge_kinds.analysis.languages import LANGUAGE_NAMES
 from forge_runner.config import Config
 
@@ -11,8 +14,49 @@ MAX_PATTERNS: Final = 50
 Pattern = Annotated[str, Field(min_length=1, max_length=255)]
 
 
+class _Part(Config):
+    model_config = ConfigDict(alias_generator=to_camel, frozen=True, extra="forbid")
+
+
+class Baseline(_Part):
+    """What the commit is compared with: another commit of the repository, or an analysis that was made of one."""
+
+    ref: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    analysis: UUID | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.ref is None) == (self.analysis is None):
+            raise ValueError("name either a ref or the id of an analysis")
+        return self
+
+
+class Gate(_Part):
+    """What the commit must keep to, seen against the baseline."""
+
+    no_new: Severity | None = None
+    """No new finding of this severity or graver."""
+    score_not_lower: bool = False
+    max_new_duplication: Annotated[float, Field(ge=0, le=100)] | None = None
+    """Per cent of the new lines of code."""
+
+    @field_validator("no_new", mode="before")
+    @classmethod
+    def _by_word(cls, value: object) -> object:
+        words = {severity.word: severity for severity in Severity}
+        if value is not None and value not in words:
+            raise ValueError(f"write one of {', '.join(words)}")
+        return words[str(value)] if value is not None else None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.no_new is None and not self.score_not_lower and self.max_new_duplication is None:
+            raise ValueError("name at least one condition: noNew, scoreNotLower or maxNewDuplication")
+        return self
+
+
 class AnalysisConfig(Config):
-    """Which part of the repository is analysed; all of it when nothing is said."""
+    """Which part of the repository is analysed, all of it when nothing is said, and what it is compared with."""
 
     paths: Annotated[tuple[Pattern, ...], Field(max_length=MAX_PATTERNS)] = ()
     """Folders or files to include, relative to the repository's root."""
@@ -20,6 +64,18 @@ class AnalysisConfig(Config):
     """Globs to leave out; `*` also crosses `/`, as in `docs/*` or `*.pyi`."""
     languages: Annotated[tuple[Pattern, ...], Field(max_length=MAX_PATTERNS)] = ()
     """Names as in the result, in any case (`Python`); secrets are looked for in all files whatever this says."""
+    baseline: Baseline | None = None
+    gate: Gate | None = None
+
+    @model_validator(mode="after")
+    def _gate_has_a_baseline(self) -> Self:
+        if self.gate and not self.baseline:
+            raise ValueError("a gate looks at what is new: name a baseline too")
+        return self
+
+    def scope(self) -> dict[str, list[str]]:
+        """Which part of a repository is looked at: two analyses can be compared when it is the same."""
+        return {name: sorted(getattr(self, name)) for name in ("paths", "exclude", "languages")}
 
     @field_validator("paths")
     @classmethod

@@ -39,6 +39,15 @@ class Dimension(StrEnum):
     SIZE = "size"
 
 
+class State(StrEnum):
+    """How a finding stands to the baseline's, in SARIF's words (baselineState, 3.27.24)."""
+
+    NEW = "new"
+    UNCHANGED = "unchanged"
+    ABSENT = "absent"
+    """Only the baseline has it: it is fixed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One finding. `path` is text for display; `line` and `column` count from 1."""
@@ -56,6 +65,8 @@ class Finding:
     suppressed: bool = False
     """By a `# noqa: CODE` on its line: told, not counted."""
     fingerprint: str = ""
+    state: State | None = None
+    """None where nothing is compared."""
 
     @property
     def order(self) -> tuple[str, int, int, str, str]:

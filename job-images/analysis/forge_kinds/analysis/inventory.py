@@ -42,6 +42,8 @@ class SourceFile:
     test: bool
     analysed: bool
     """Whether its code is measured and linted; its lines are counted and secrets looked for in any case."""
+    blob: bytes = b""
+    """The content's id in git: two equal SourceFiles have the same findings."""
 
     @property
     def python(self) -> bool:
@@ -85,7 +87,8 @@ def _source(entry: Entry, path: str, config: AnalysisConfig, notes: Notes) -> So
     if generated:
         notes.add(Note.GENERATED, path)
     asked = not config.languages or (language is not None and language.name in config.languages)
-    return SourceFile(entry.path, path, entry.size, language if asked else None, is_test(path), asked and not generated)
+    known = language if asked else None
+    return SourceFile(entry.path, path, entry.size, known, is_test(path), asked and not generated, entry.blob)
 
 
 def _wanted(path: str, config: AnalysisConfig) -> bool:

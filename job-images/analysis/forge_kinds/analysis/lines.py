@@ -5,7 +5,10 @@ pygount, which knows more, took 12 s for the 772 Python files of the reference r
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from forge_kinds.analysis.languages import PYTHON, Language
@@ -26,40 +29,56 @@ class Lines:
         return Lines(self.code + other.code, self.comment + other.comment, self.blank + other.blank)
 
 
+class Nature(StrEnum):
+    """What a line is. In Python a docstring is a comment too."""
+
+    CODE = "code"
+    COMMENT = "comment"
+    BLANK = "blank"
+
+
 def count_lines(lines: list[str], language: Language) -> Lines:
     """Each line is one of three: blank, all comment (in Python: docstring too), or code."""
-    return _count_python(lines) if language is PYTHON else _count(lines, language)
+    return counted(natures(lines, language))
 
 
-def _count(lines: list[str], language: Language) -> Lines:
+def counted(found: Iterable[Nature]) -> Lines:
+    """How many of each."""
+    counts = Counter(found)
+    return Lines(counts[Nature.CODE], counts[Nature.COMMENT], counts[Nature.BLANK])
+
+
+def natures(lines: list[str], language: Language) -> list[Nature]:
+    """What each line is."""
+    return list(_of_python(lines) if language is PYTHON else _of(lines, language))
+
+
+def _of(lines: list[str], language: Language) -> Iterator[Nature]:
     begin, end = language.block or ("", "")
-    code = comment = blank = 0
     inside = False
     for line in lines:
         text = line.strip()
         if not text:
-            blank += 1
+            yield Nature.BLANK
         elif inside:
-            comment += 1
+            yield Nature.COMMENT
             inside = end not in text
         elif text.startswith(language.line):
-            comment += 1
+            yield Nature.COMMENT
         elif begin and text.startswith(begin) and (end not in text[len(begin) :] or text.endswith(end)):
-            comment += 1
+            yield Nature.COMMENT
             inside = end not in text[len(begin) :]
         else:
-            code += 1
-    return Lines(code, comment, blank)
+            yield Nature.CODE
 
 
-def _count_python(lines: list[str]) -> Lines:
-    code = comment = blank = 0
+def _of_python(lines: list[str]) -> Iterator[Nature]:
     quote = ""  # what ends the string that is open over several lines
     documents = False  # whether that string is a docstring
     for line in lines:
         text = line.strip()
         if not text:
-            blank += 1
+            yield Nature.BLANK
             continue
         was_open = quote != ""
         starts = None if was_open or text.startswith("#") else _DOCSTRING.match(text)
@@ -67,11 +86,8 @@ def _count_python(lines: list[str]) -> Lines:
             documents = bool(starts)
         if was_open or not text.startswith("#"):
             quote = _left_open(text, quote)
-        if documents or (not was_open and text.startswith("#")):
-            comment += 1
-        else:
-            code += 1
-    return Lines(code, comment, blank)
+        commented = documents or (not was_open and text.startswith("#"))
+        yield Nature.COMMENT if commented else Nature.CODE
 
 
 def _left_open(text: str, quote: str) -> str:

@@ -1,5 +1,6 @@
 """What is measured of one file, as the worker sends it and the parent receives it."""
 
+import base64
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -36,10 +37,12 @@ class Measured:
     notes: tuple[str, ...] = ()
     opaque: bool = False
     """Whether the file turned out to be nothing to analyse (binary, a pointer, one endless line)."""
+    prints: bytes = b""
+    """Of its lines of code, to find them elsewhere (duplication.prints_of)."""
 
     def encode(self) -> dict[str, Any]:
         """As the worker sends it."""
-        return asdict(self)
+        return {**asdict(self), "prints": base64.b64encode(self.prints).decode()}
 
     @classmethod
     def decode(cls, document: dict[str, Any]) -> "Measured":
@@ -50,4 +53,5 @@ class Measured:
             tuple(Secret(**each) for each in document["secrets"]),
             tuple(document["notes"]),
             document["opaque"],
+            base64.b64decode(document["prints"]),
         )

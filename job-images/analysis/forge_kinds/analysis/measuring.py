@@ -7,9 +7,11 @@ from typing import Final
 import complexipy
 import lizard
 
+from forge_kinds.analysis.duplication import prints_of
 from forge_kinds.analysis.languages import PYTHON, Language, Nature
 from forge_kinds.analysis.leaks import find_secrets
-from forge_kinds.analysis.lines import Lines, count_lines
+from forge_kinds.analysis.lines import Lines, counted, natures
+from forge_kinds.analysis.lines import Nature as LineNature
 from forge_kinds.analysis.measures import Function, Measured
 from forge_kinds.analysis.notes import Note
 
@@ -39,14 +41,16 @@ def measure(file: Path, shown: str, language: Language | None, *, analysed: bool
     lines = text.split("\n")
     if max(map(len, lines)) > LONGEST_LINE:
         return Measured(notes=(*notes, Note.TOO_LARGE), opaque=True)
-    counted = count_lines(lines, language) if language else Lines()
+    found = natures(lines, language) if language else []
     secrets = tuple(find_secrets(shown, text))
     if language is None or not analysed:
-        return Measured(counted, (), secrets, tuple(notes))
+        return Measured(counted(found), (), secrets, tuple(notes))
     if language.nature is Nature.CODE and _made_by_a_program(lines):
         return Measured(Lines(), (), secrets, (*notes, Note.GENERATED), opaque=True)
     functions = _functions(file, text, language, notes)
-    return Measured(counted, functions[:MAX_FUNCTIONS], secrets, tuple(notes))
+    coded = language.nature is Nature.CODE
+    code = ((number, line) for number, line in enumerate(lines, 1) if coded and found[number - 1] is LineNature.CODE)
+    return Measured(counted(found), functions[:MAX_FUNCTIONS], secrets, tuple(notes), prints=prints_of(code))
 
 
 def _made_by_a_program(lines: list[str]) -> bool:

@@ -26,6 +26,10 @@ class Note(StrEnum):
     MISSING = "not-written"
     NO_CODE = "no-code"
     TRUNCATED = "truncated"
+    NOT_COMPARED = "not-compared"
+    UNCOMPARABLE = "too-many-to-compare"
+    OTHER_RULES = "other-rules"
+    NO_CHANGES = "changes-unknown"
 
 
 SENTENCES: Final = {
@@ -43,6 +47,10 @@ SENTENCES: Final = {
     Note.MISSING: "{count} whose names this file system can't hold, not analysed",
     Note.NO_CODE: "No source code was found: there is nothing to score",
     Note.TRUNCATED: "{count} findings are counted and scored but not listed: the list holds the gravest",
+    Note.NOT_COMPARED: "{count} files not searched for duplicated code: there are more than 1,000,000 lines of it",
+    Note.UNCOMPARABLE: "{count} findings are too many for this analysis to be a baseline by its id; name a ref instead",
+    Note.OTHER_RULES: "The baseline was analysed by other versions of the tools: a finding may be new as its rule is",
+    Note.NO_CHANGES: "The baseline's commit is no longer in the repository: renamed files and new lines can't be told",
 }
 
 

@@ -6,15 +6,18 @@ Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/ and GitHub's "SARIF supp
 import gzip
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, quote_from_bytes
+from uuid import NAMESPACE_URL, uuid5
 
 from forge_core.attempts import MAX_ARTIFACT_BYTES
 from forge_kinds.analysis.findings import Dimension, Finding, Severity
-from forge_kinds.analysis.ledger import graver_half
+from forge_kinds.analysis.ledger import MAX_KEPT, graver_half
 from forge_kinds.analysis.rules import Rule
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+CONTENT_TYPE: Final = "application/sarif+json"
 MAX_ZIPPED: Final = 10 * 1000 * 1000
 _LEVELS: Final = {
     Severity.INFO: "note",
@@ -34,40 +37,61 @@ _SECURITY_SEVERITY: Final = {
 _RISKS: Final = frozenset({Dimension.SECURITY, Dimension.SECRETS})
 
 
-def encode(findings: Sequence[Finding], rules: Mapping[str, Rule], paths: Mapping[str, bytes], version: str) -> bytes:
-    """The file. `paths` gives each finding's path in its own bytes. Halves the list until it fits, gravest kept."""
-    kept = list(findings)
-    while True:
-        body = json.dumps(_document(kept, rules, paths, version), separators=(",", ":"), sort_keys=True).encode()
-        if not kept or _fits(body):
-            return body
-        kept = graver_half(kept)
+@dataclass(frozen=True)
+class Runs:
+    """Which run this is, and against which one it is compared ("" when against none)."""
+
+    commit: str
+    base: str
+    scope: Mapping[str, Sequence[str]]
+
+    def guid(self, commit: str) -> str:
+        """The same for every run that looks at the same part of this commit: such runs have the same results."""
+        return str(uuid5(NAMESPACE_URL, json.dumps([SCHEMA, commit, {**self.scope}], sort_keys=True)))
+
+
+@dataclass(frozen=True)
+class Writer:
+    """`paths` gives each finding's path in its own bytes."""
+
+    rules: Mapping[str, Rule]
+    paths: Mapping[str, bytes]
+    version: str
+    runs: Runs
+
+    def encode(self, findings: Sequence[Finding]) -> bytes:
+        """The file. Halves the list until it fits and has no more than GitHub takes, gravest kept."""
+        kept = list(findings)
+        while True:
+            body = json.dumps(self._document(kept), separators=(",", ":"), sort_keys=True).encode()
+            if not kept or (len(kept) <= MAX_KEPT and _fits(body)):
+                return body
+            kept = graver_half(kept)
+
+    def _document(self, findings: Sequence[Finding]) -> dict[str, Any]:
+        used = sorted({finding.rule for finding in findings})
+        index = {rule: number for number, rule in enumerate(used)}
+        driver = {
+            "name": "Forge Jobs",
+            "semanticVersion": self.version,
+            "rules": [_rule(self.rules[rule]) for rule in used],
+        }
+        run = {
+            "tool": {"driver": driver},
+            "columnKind": "unicodeCodePoints",
+            "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The repository's root."}}},
+            "automationDetails": {"id": "forge-jobs/analysis/", "guid": self.runs.guid(self.runs.commit)},
+            "results": [_result(finding, index[finding.rule], self.paths) for finding in findings],
+        }
+        if self.runs.base:
+            run["baselineGuid"] = self.runs.guid(self.runs.base)
+        return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
 def _fits(body: bytes) -> bool:
     if len(body) > MAX_ARTIFACT_BYTES:
         return False
     return len(body) < MAX_ZIPPED or len(gzip.compress(body, 6, mtime=0)) < MAX_ZIPPED
-
-
-def _document(
-    findings: Sequence[Finding], rules: Mapping[str, Rule], paths: Mapping[str, bytes], version: str
-) -> dict[str, Any]:
-    used = sorted({finding.rule for finding in findings})
-    index = {rule: number for number, rule in enumerate(used)}
-    driver = {
-        "name": "Forge Jobs",
-        "semanticVersion": version,
-        "rules": [_rule(rules[rule]) for rule in used],
-    }
-    run = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The repository's root."}}},
-        "automationDetails": {"id": "forge-jobs/analysis/"},
-        "results": [_result(finding, index[finding.rule], paths) for finding in findings],
-    }
-    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -119,6 +143,8 @@ def _result(finding: Finding, rule_index: int, paths: Mapping[str, bytes]) -> di
             "forge/v1": finding.fingerprint,
         },
     }
+    if finding.state:
+        result["baselineState"] = finding.state.value
     if finding.suppressed:
         result["suppressions"] = [{"kind": "inSource", "justification": "A noqa comment on the line names the rule."}]
     return result

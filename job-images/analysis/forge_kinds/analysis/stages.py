@@ -10,6 +10,10 @@ ANALYSING: Final = "analysing"
 RECOMMENDING: Final = "recommending"
 _SPANS: Final = {ANALYSING: (15.0, 80.0), RECOMMENDING: (80.0, 95.0)}
 
+Span = tuple[float, float]
+"""From one share (0-1) of a stage to another."""
+WHOLE: Final[Span] = (0.0, 1.0)
+
 
 def at(report: Report, stage: str, share: float, message: str) -> None:
     """Report that `share` (0-1) of a stage is done."""
@@ -25,8 +29,9 @@ def work_of(file: SourceFile) -> float:
 class Meter:
     """Adds up the work done on files by several tools at once, and says how many files all of them have finished."""
 
-    def __init__(self, report: Report, passes: dict[str, int]) -> None:
+    def __init__(self, report: Report, passes: dict[str, int], span: Span = WHOLE) -> None:
         self._report = report
+        self._span = span
         self._left = dict(passes)
         self._work = 0.0
         self._done = 0.0
@@ -44,5 +49,11 @@ class Meter:
             self._left[file.path] -= 1
             self._finished += self._left[file.path] == 0
             # The report is made inside the lock, so that percentages never go back.
-            share_done = self._done / self._work if self._work else 1.0
-            at(self._report, ANALYSING, share_done, f"{self._finished:,} of {len(self._left):,} files")
+            done = self._done / self._work if self._work else 1.0
+            start, end = self._span
+            at(
+                self._report,
+                ANALYSING,
+                start + (end - start) * min(1.0, done),
+                f"{self._finished:,} of {len(self._left):,} files",
+            )

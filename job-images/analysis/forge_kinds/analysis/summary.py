@@ -6,7 +6,7 @@ Neither holds a time or a duration: the same commit gives the same bytes.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from forge_core.attempts import MAX_ARTIFACT_BYTES, MAX_SUMMARY_BYTES
@@ -36,6 +36,8 @@ class Survey:
     rules: Mapping[str, Rule]
     notes: Notes
     tools: Mapping[str, str]
+    found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+    """All findings, by path."""
 
     def languages(self) -> dict[str, tuple[int, Lines]]:
         """Name -> files and lines, of what was counted."""
@@ -54,8 +56,10 @@ class Survey:
         return sum(lines.code for name, (_count, lines) in self.languages().items() if natures[name] is Nature.CODE)
 
 
-def summary(survey: Survey, recommendations: Sequence[Recommendation]) -> dict[str, Any]:
-    """What the platform shows of an analysis; at most MAX_SUMMARY_BYTES as JSON."""
+def summary(
+    survey: Survey, recommendations: Sequence[Recommendation], further: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the platform shows of an analysis; at most MAX_SUMMARY_BYTES as JSON. `further` are members beside."""
     code_lines, kept = survey.code_lines(), survey.ledger.kept()
     if code_lines == 0:
         survey.notes.count(Note.NO_CODE, 1)
@@ -74,6 +78,7 @@ def summary(survey: Survey, recommendations: Sequence[Recommendation]) -> dict[s
             "files": hot_files(survey.ledger, survey.measured),
             "functions": hot_functions(survey.files, survey.measured),
         },
+        **(further or {}),
         "recommendations": [each.document() for each in recommendations[:MAX_RECOMMENDATIONS]],
         "notes": survey.notes.document(),
         "tools": dict(sorted(survey.tools.items())),
@@ -124,6 +129,8 @@ def _languages(languages: Mapping[str, tuple[int, Lines]]) -> list[dict[str, Any
 
 def _fitted(document: dict[str, Any]) -> dict[str, Any]:
     """Fewer recommendations and places when paths are so long that the summary would be refused."""
+    if "duplication" in document and len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
+        document["duplication"] = {**document["duplication"], "blocks": []}
     while len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
         longest = max(("recommendations", "notes"), key=lambda key: len(json.dumps(document[key])))
         if longest == "notes" and any(note["paths"] for note in document["notes"]):
@@ -177,4 +184,6 @@ def _listed(finding: Finding, rule: Rule) -> dict[str, Any]:
         "message": finding.message,
         "helpUri": rule.help_uri,
     }
+    if finding.state:
+        document["state"] = finding.state.value
     return {**document, "suppressed": True} if finding.suppressed else document
