@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 MAX_BYTES: Final = 32 * 1024
 JITTER: Final = 0.5
+LONGEST_ASKED: Final = 30.0
+"""Seconds: no server's wish for a pause is obeyed for longer, so that a Job's deadline has room for all of them."""
 HEARTBEAT: Final = 10.0
 """Seconds between two signs of life of a runner, unless its queue wants to hear from it more often."""
 
@@ -29,6 +31,10 @@ class Backoff(_Model):
             return 0.0
         factor = 2 ** min(failed - 1, 30) if self.type == "exponential" else 1
         return min(self.delay * factor, self.max_delay)
+
+    def obeyed(self, asked: float) -> float:
+        """Seconds of a wait that the other side asked for (Retry-After): as far as the queue's longest pause."""
+        return 0.0 if self.type == "none" else min(asked, self.max_delay, LONGEST_ASKED)
 
     def lengthened(self, pause: float, chance: float) -> float:
         """The pause as it is kept; `chance` is uniform in [0, 1). Jitter never shortens one, whatever `max_delay`."""

@@ -75,6 +75,12 @@ BASELINE_PATH_ENV: Final = "FORGE_BASELINE_PATH"
 """Where a kind finds what was fetched of the analysis that its job is compared with."""
 CREDENTIALS_PATH: Final = "/var/run/secrets/repository"
 """Where `spec.repository.credentialsSecretRef` is mounted: files `host`, `username`, `password` or `token`."""
+SECRET_PATH: Final = "/var/run/secrets/job"  # noqa: S105 - a path
+"""Where `spec.secretRef` is mounted: a file for each of its keys."""
+SECRET_PATH_ENV: Final = "FORGE_SECRET_PATH"  # noqa: S105 - the name of a variable
+"""Where it is, when it isn't at SECRET_PATH."""
+JOB_SECRET_PREFIX: Final = "forge-job-"  # noqa: S105 - of a name
+"""What the name of a Secret begins with that may be handed to a job: no job names another, such as REDIS_SECRET."""
 WORK_PATH: Final = "/work"
 """An emptyDir; the only writable place of a runner besides /tmp."""
 TERMINATION_PATH: Final = "/dev/termination-log"

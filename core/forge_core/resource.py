@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from forge_core.assignment import HEARTBEAT, Backoff
 from forge_core.durations import parse_duration
+from forge_core.names import JOB_SECRET_PREFIX
 
 MAX_CONFIG_BYTES: Final = 16 * 1024
 LOWEST_PRIORITY: Final = 1000
@@ -64,6 +65,12 @@ class SecretReference(_View):
     name: Annotated[str, Field(min_length=1, max_length=253)]
 
 
+class JobSecretReference(_View):
+    """A Secret in the job's own namespace that was made for jobs; its name says so, for the operator reads none."""
+
+    name: Annotated[str, Field(max_length=253, pattern=rf"^{JOB_SECRET_PREFIX}[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
+
+
 class RepositorySpec(_View):
     """`spec.repository`."""
 
@@ -78,10 +85,10 @@ class JobSpec(_View):
     queue: Annotated[str, Field(min_length=1, max_length=63)]
     priority: Annotated[int, Field(ge=1, le=LOWEST_PRIORITY)] | None = None
     repository: RepositorySpec | None = None
+    secret_ref: JobSecretReference | None = None
     repository_id: Annotated[str, Field(max_length=63)] = ""
     requested_by: Annotated[str, Field(max_length=253)] = ""
     config: dict[str, Any] = {}
-    webhook: dict[str, Any] | None = None
     resource_class: Annotated[str, Field(max_length=63)] = ""
     timeout: Seconds | None = None
     cancel: bool = False

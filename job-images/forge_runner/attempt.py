@@ -66,7 +66,7 @@ def _verdict(code: int | None, heard: Heard, assignment: Assignment, folders: Fo
         limit = format_duration(assignment.timeout)
         return Failure(FailureClass.TIMEOUT, f"The attempt ran over its limit of {limit}.")
     if isinstance(heard.last, Failed):
-        return Failure(heard.last.failure_class, heard.last.message)
+        return Failure(heard.last.failure_class, heard.last.message, heard.last.account, heard.last.wait)
     if isinstance(heard.last, Finished) and code == 0:
         try:
             return read_result(folders.out)

@@ -3,19 +3,20 @@
 This process has neither token nor Redis password. Whatever happens it says so on the pipe, if it still can.
 """
 
+import json
 import os
 import sys
 import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from forge_core.assignment import MAX_BYTES, Assignment
 from forge_core.exits import FailureClass
 from forge_core.messages import MAX_LINE
 from forge_runner.kinds import KINDS, Kind
-from forge_runner.pipe import MAX_MESSAGE, encode_line
+from forge_runner.pipe import MAX_ACCOUNT, MAX_MESSAGE, MAX_WAIT, encode_line
 from forge_runner.report import Permanent, Transient
 from forge_runner.result_files import Unfit, write_result
 
@@ -46,9 +47,9 @@ class PipeReport:
         """The result is complete."""
         self._close({"type": "finished"})
 
-    def failed(self, failure_class: FailureClass, message: str) -> None:
-        """The attempt failed."""
-        self._close({"type": "failed", "failure_class": failure_class, "message": message[:MAX_MESSAGE]})
+    def failed(self, failure_class: FailureClass, message: str, **more: object) -> None:
+        """The attempt failed; `more` is what pipe.Failed has besides."""
+        self._close({"type": "failed", "failure_class": failure_class, "message": message[:MAX_MESSAGE], **more})
 
     def _close(self, last: dict[str, object]) -> None:
         self._closing.set()
@@ -84,6 +85,14 @@ def _be_the_first_to_go() -> None:
         return
 
 
+def _fitting(account: dict[str, Any], report: PipeReport) -> dict[str, Any]:
+    """An account that is too large is worth less than the failure that it goes with."""
+    if len(json.dumps(account)) <= MAX_ACCOUNT:
+        return account
+    report.log(f"what the attempt tells of its failure is over {MAX_ACCOUNT} bytes and was left out")
+    return {}
+
+
 def _kind(kinds: Mapping[str, Kind], name: str) -> Kind:
     kind = kinds.get(name)
     if kind is None:
@@ -101,9 +110,10 @@ def main(kinds: Mapping[str, Kind] = KINDS) -> None:
         assignment = Assignment.decode(sys.stdin.read(MAX_BYTES + 1))
         write_result(out, _kind(kinds, assignment.kind)(assignment, workdir, report))
     except Permanent as error:
-        report.failed(FailureClass.PERMANENT, str(error))
+        report.failed(FailureClass.PERMANENT, str(error), account=_fitting(error.account, report))
     except Transient as error:
-        report.failed(FailureClass.TRANSIENT, str(error))
+        account, wait = _fitting(error.account, report), min(error.wait, MAX_WAIT)
+        report.failed(FailureClass.TRANSIENT, str(error), account=account, wait=wait)
     except Unfit as error:
         report.failed(FailureClass.PERMANENT, f"The result can't be stored: {error}.")
     except MemoryError:

@@ -5,7 +5,7 @@ passed over.
 """
 
 import json
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -15,6 +15,11 @@ from forge_core.messages import MAX_LINE
 MAX_PIPE_LINE: Final = 32 * 1024
 """Bytes. A log line of MAX_LINE characters fits whatever they are, escaped or not."""
 MAX_MESSAGE: Final = 1024
+MAX_ACCOUNT: Final = 16 * 1024
+"""Bytes of JSON that a failed attempt may tell besides its message; with it the line still fits."""
+
+MAX_WAIT: Final = 3600.0
+"""Seconds that an attempt may ask for before the next one."""
 
 
 class _Line(BaseModel):
@@ -49,6 +54,8 @@ class Failed(_Line):
     type: Literal["failed"] = "failed"
     failure_class: Literal[FailureClass.PERMANENT, FailureClass.TRANSIENT, FailureClass.OUT_OF_MEMORY]
     message: Annotated[str, Field(max_length=MAX_MESSAGE)]
+    account: dict[str, Any] = {}
+    wait: Annotated[float, Field(ge=0, le=MAX_WAIT, allow_inf_nan=False)] = 0.0
 
 
 PipeLine = Annotated[Progressed | Logged | Finished | Failed, Field(discriminator="type")]

@@ -1,6 +1,7 @@
 """What follows a failed attempt: a pure decision between another attempt in this pod and an end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from forge_core.assignment import Backoff
 from forge_core.attempts import Claim
@@ -13,6 +14,10 @@ class Failure:
 
     failure_class: FailureClass
     message: str
+    account: dict[str, Any] = field(default_factory=dict)
+    """What else the attempt tells of it; kept with the attempt."""
+    wait: float = 0.0
+    """Seconds that the other side asked for before another attempt."""
 
 
 @dataclass(frozen=True)
@@ -40,5 +45,5 @@ def after(failure: Failure, claim: Claim, backoff: Backoff, chance: float) -> Ag
         return Stop(Exit.INTERRUPTED)
     if not failure.failure_class.retryable:
         return Stop(Exit.PERMANENT)
-    pause = backoff.lengthened(backoff.pause_after(claim.attempt), chance)
+    pause = backoff.lengthened(max(backoff.pause_after(claim.attempt), backoff.obeyed(failure.wait)), chance)
     return Again(pause=pause, likely=claim.attempt < claim.attempts)

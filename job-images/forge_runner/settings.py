@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from forge_core.names import CREDENTIALS_PATH, TERMINATION_PATH, TOKEN_PATH, WORK_PATH
+from forge_core.names import CREDENTIALS_PATH, SECRET_PATH, TERMINATION_PATH, TOKEN_PATH, WORK_PATH
 
 CGROUP_PATH: Final = "/sys/fs/cgroup"
 
@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     redis_password: SecretStr = SecretStr("")
     token_path: Path = Path(TOKEN_PATH)
     credentials_path: Path = Path(CREDENTIALS_PATH)
+    secret_path: Path = Path(SECRET_PATH)
     work_path: Path = Path(WORK_PATH)
     termination_path: Path = Path(TERMINATION_PATH)
     cgroup_path: Path = Path(CGROUP_PATH)
@@ -38,11 +39,14 @@ class Settings(BaseSettings):
     heartbeat: float = Field(10.0, gt=0)
 
     def secrets(self) -> tuple[str, ...]:
-        """Texts that must never be seen in a log or a message: the contents of the mounted credentials."""
+        """Texts that must never be seen in a log or a message: the contents of the mounted Secrets."""
+        files = [self.credentials_path / name for name in ("password", "token")]
+        if self.secret_path.is_dir():
+            files += [file for file in sorted(self.secret_path.iterdir()) if file.is_file()]
         found = []
-        for name in ("password", "token"):
+        for file in files:
             try:
-                found.append((self.credentials_path / name).read_text(errors="replace").strip())
+                found.append(file.read_text(errors="replace").strip())
             except OSError:
                 continue
         return tuple(text for text in found if text)

@@ -40,6 +40,7 @@ async def save_failure(save: Save, attempt: int, failure: Failure, stage: str, l
     artifacts = (stored(log, LOG_ARTIFACT, _LOG_TYPE),)
     outcome = Outcome(
         status="failed",
+        summary=failure.account,
         artifacts=tuple(artifact.reference() for artifact in artifacts),
         failure_class=failure.failure_class,
         message=failure.message,

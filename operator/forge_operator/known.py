@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from forge_core.webhooks import WEBHOOKS
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -11,8 +13,15 @@ class Surroundings:
     api_url: str = ""
     redis_url: str = ""
     allowed_hosts: tuple[str, ...] = ()
+    """Hosts that repositories may be on."""
+    webhook_hosts: tuple[str, ...] = ()
+    """Hosts, also as host:port, that deliveries may go to."""
     tenant_cap: int | None = None
     """Jobs that a tenant which names no cap may have admitted at once, over all queues; None is no limit."""
+
+    def hosts_for(self, kind: str) -> tuple[str, ...]:
+        """What a runner of a kind is told: whoever may be cloned from isn't thereby called, nor the other way round."""
+        return self.webhook_hosts if kind == WEBHOOKS else self.allowed_hosts
 
 
 @dataclass(frozen=True, slots=True)

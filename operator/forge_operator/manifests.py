@@ -4,6 +4,7 @@ Its name follows from the AnalysisJob's name and UID, so that a second create is
 KEP-3329, `podReplacementPolicy` KEP-3939; the pod keeps Pod Security's `restricted`.
 """
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -31,6 +32,7 @@ from forge_core.names import (
     RUNNER_COMPONENT,
     RUNNER_CONTAINER,
     RUNNER_SERVICE_ACCOUNT,
+    SECRET_PATH,
     TENANT_LABEL,
     TOKEN_AUDIENCE,
     TOKEN_PATH,
@@ -44,7 +46,7 @@ from forge_operator.known import Surroundings
 
 RUNNER_UID: Final = 10001
 ALLOWANCE_SECONDS: Final = 900.0
-"""Added to a Job's deadline: for its pods to start, and for a finished runner to save its result."""
+"""Added to a Job's deadline: for its pods to start, for pauses that servers ask for, and for saving a result."""
 LOST_NODE_SECONDS: Final = 30
 FINISHED_SECONDS: Final = 7 * 24 * 3600
 """A net only: a finished Job goes with its AnalysisJob."""
@@ -131,7 +133,7 @@ def _assignment(
             if where
             else None,
             config=spec.config,
-            allowed_hosts=surroundings.allowed_hosts,
+            allowed_hosts=surroundings.hosts_for(queue.job_type),
         ).encode()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
@@ -198,8 +200,7 @@ def _runner(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surr
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
         {"name": "token", "mountPath": TOKEN_PATH.rpartition("/")[0], "readOnly": True},
     ]
-    if _secret(spec):
-        mounts.append({"name": "credentials", "mountPath": CREDENTIALS_PATH, "readOnly": True})
+    mounts += [{"name": each.volume, "mountPath": each.path, "readOnly": True} for each in _secrets(spec)]
     return {
         "name": RUNNER_CONTAINER,
         "image": queue.image,
@@ -239,9 +240,25 @@ def _literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _secret(spec: JobSpec) -> str:
-    reference = spec.repository.credentials_secret_ref if spec.repository else None
-    return reference.name if reference else ""
+@dataclass(frozen=True)
+class _Mounted:
+    """A Secret of the job's namespace as files of its runner."""
+
+    volume: str
+    path: str
+    name: str
+
+    def volume_spec(self) -> Raw:
+        # Optional: a Secret that isn't there would hold the pod in ContainerCreating without a word to its user; so
+        # the runner starts, and fails with a sentence.
+        return {"name": self.volume, "secret": {"secretName": self.name, "optional": True, "defaultMode": 0o440}}
+
+
+def _secrets(spec: JobSpec) -> list[_Mounted]:
+    """The Secrets that a job names. Which one it may name is the schema's business (JobSecretReference)."""
+    credentials = spec.repository.credentials_secret_ref if spec.repository else None
+    named = (("credentials", CREDENTIALS_PATH, credentials), ("secret", SECRET_PATH, spec.secret_ref))
+    return [_Mounted(volume, path, reference.name) for volume, path, reference in named if reference]
 
 
 def _volumes(spec: JobSpec) -> list[Raw]:
@@ -250,14 +267,9 @@ def _volumes(spec: JobSpec) -> list[Raw]:
         "expirationSeconds": TOKEN_SECONDS,
         "path": TOKEN_PATH.rpartition("/")[2],
     }
-    volumes: list[Raw] = [
+    return [
         {"name": "work", "emptyDir": {}},
         {"name": "tmp", "emptyDir": {}},
         {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+        *(each.volume_spec() for each in _secrets(spec)),
     ]
-    if _secret(spec):
-        # Optional: a Secret that isn't there would hold the pod in ContainerCreating without a word to its user; so
-        # the runner starts, and fails with a sentence.
-        secret = {"secretName": _secret(spec), "optional": True, "defaultMode": 0o440}
-        volumes.append({"name": "credentials", "secret": secret})
-    return volumes

@@ -55,7 +55,13 @@ class Parts:
     def __init__(self, settings: Settings, to: Connections) -> None:
         self._settings = settings
         self.cluster = to.cluster
-        surroundings = Surroundings(settings.api_url, settings.redis_url, settings.hosts, settings.tenant_max_running)
+        surroundings = Surroundings(
+            settings.api_url,
+            settings.redis_url,
+            settings.hosts,
+            settings.webhook_hosts,
+            settings.tenant_max_running,
+        )
         self.picture = Picture(datetime.now(UTC), surroundings)
         self.metrics = Metrics(self._families, lambda queue: queue in self.picture.queues)
         to.cluster.heard = self.metrics.asked

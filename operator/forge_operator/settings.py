@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     pod_uid: str = ""
     allowed_hosts: str = ""
     """Hosts, comma separated, that repositories may be on although their address is not public."""
+    webhooks_allowed_hosts: str = ""
+    """The same for webhook deliveries; host:port allows a port besides 80 and 443."""
     installation: str = ""
     """Serve only namespaces whose label forge-factory.dev/installation says this; empty: those without the label."""
     tenant_max_running: int | None = Field(default=None, ge=0)
@@ -67,9 +69,18 @@ class Settings(BaseSettings):
     @property
     def hosts(self) -> tuple[str, ...]:
         """`allowed_hosts`, split."""
-        return tuple(host.strip() for host in self.allowed_hosts.split(",") if host.strip())
+        return _split(self.allowed_hosts)
+
+    @property
+    def webhook_hosts(self) -> tuple[str, ...]:
+        """`webhooks_allowed_hosts`, split."""
+        return _split(self.webhooks_allowed_hosts)
 
     @property
     def identity(self) -> str:
         """Who holds the Lease: unique among pods, also among those of one name."""
         return f"{self.pod_name}_{self.pod_uid}" if self.pod_uid else self.pod_name
+
+
+def _split(hosts: str) -> tuple[str, ...]:
+    return tuple(host.strip() for host in hosts.split(",") if host.strip())

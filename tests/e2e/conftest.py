@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from bench import receiving
 from tests.conftest import LOCAL, Kubectl, program
 from tests.e2e.forge import GIT_HOST, Forge, Jobs
+from tests.e2e.hooks import Hooks
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +54,16 @@ def long_repository(serve: Callable[..., str]) -> str:
 def slow_queue(jobs: Jobs) -> str:
     """A queue whose only class is a fifth of a processor."""
     return jobs.sized_queue("200m", "512Mi")
+
+
+@pytest.fixture(scope="session")
+def hooks(kubectl: Kubectl) -> Iterator[Hooks]:
+    """A receiver of webhooks in the cluster, gone after the last test."""
+    kubectl.apply(*receiving.manifests(kubectl.get("jobqueue", "webhooks")["spec"]["image"]))
+    place = ("-n", receiving.NAMESPACE)
+    kubectl.run(*place, "rollout", "status", f"deployment/{receiving.NAME}", "--timeout=100s")
+    yield Hooks(kubectl)
+    kubectl.run("delete", "namespace", receiving.NAMESPACE, "--wait=false")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from forge_core.resource import Phase
 if TYPE_CHECKING:
     from forge_core.history.records import End
 
-SILENT_KINDS: Final = frozenset({"", "webhook", "webhooks", "cleanup"})
+SILENT_KINDS: Final = frozenset({"", "webhooks", "cleanup"})
 """Kinds whose outcome is no event: a delivery's or a clean-up's end must never make another delivery."""
 _WORDS: Final = {Phase.COMPLETED: "completed", Phase.FAILED: "failed"}
 

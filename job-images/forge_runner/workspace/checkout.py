@@ -14,8 +14,8 @@ from typing import Final
 
 from forge_core.assignment import Assignment
 from forge_core.names import CREDENTIALS_PATH
+from forge_runner.address import Resolve, resolve
 from forge_runner.report import Permanent, Report, Transient
-from forge_runner.workspace.address import Resolve, resolve
 from forge_runner.workspace.complaints import cleaned, explained
 from forge_runner.workspace.credentials import Credentials, read_credentials
 from forge_runner.workspace.environment import ATTRIBUTES, git_environment

@@ -1,5 +1,6 @@
 """Every example is applied and does what it says; only hosts, secrets and images are put in place."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from forge_core.resource import Phase
 from tests.conftest import ROOT, Kubectl
 from tests.e2e.forge import GIT_HOST, Forge, Jobs
+from tests.e2e.hooks import Hooks
 
 pytestmark = pytest.mark.cluster
 
@@ -40,7 +42,7 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
 Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
     "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml", "retry.yaml",
-    "usage.yaml",
+    "usage.yaml", "delivery.yaml",
 }  # fmt: skip
 
 
@@ -101,6 +103,17 @@ def test_a_queue_of_ones_own(
     kubectl.apply(queue)
     name = jobs.submit(small_repository, queue["metadata"]["name"])
     forge.wait_for(name, Phase.COMPLETED)
+
+
+def test_a_delivery_by_hand(forge: Forge, kubectl: Kubectl, example: Example, hooks: Hooks) -> None:
+    secret, job = example("delivery.yaml")
+    path = f"/{uuid.uuid4().hex}"
+    secret["stringData"]["url"] = hooks.url(path)
+    hooks.expect(secret["stringData"]["secret"])
+    kubectl.apply(secret, job)
+    forge.wait_for("delivery-example", Phase.COMPLETED)
+    (seen,) = hooks.received(path)
+    assert (seen["status"], seen["headers"]["webhook-id"]) == (200, "example-1")
 
 
 def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example) -> None:

@@ -25,6 +25,9 @@ class Pod:
     backoff: Backoff = field(default_factory=Backoff)
     timeout: float = 60.0
     config: dict[str, object] = field(default_factory=dict)
+    allowed_hosts: tuple[str, ...] = ()
+    secret: dict[str, str] = field(default_factory=dict)
+    """Files of the job's own Secret."""
     environment: dict[str, str] = field(default_factory=dict)
     program: tuple[str, ...] = RUNNER
     process: subprocess.Popen[str] | None = None
@@ -34,13 +37,15 @@ class Pod:
         """What the operator would hand it."""
         return Assignment(
             uid=UID, name="a-job", tenant=TENANT, queue="analysis", kind=self.kind, attempts=self.attempts,
-            backoff=self.backoff, timeout=self.timeout, config=self.config,
+            backoff=self.backoff, timeout=self.timeout, config=self.config, allowed_hosts=self.allowed_hosts,
         )  # fmt: skip
 
     def start(self) -> "Pod":
         """Start it, as PID 1's only program would be."""
-        for name in ("work", "secrets"):
+        for name in ("work", "secrets", "job-secret"):
             (self.folder / name).mkdir(parents=True)
+        for name, text in self.secret.items():
+            (self.folder / "job-secret" / name).write_text(text)
         (self.folder / "token").write_text("first-token")
         (self.folder / "secrets/password").write_text("hunter2-the-password\n")
         self.process = subprocess.Popen(
@@ -60,6 +65,7 @@ class Pod:
             "FORGE_TOKEN_PATH": str(self.folder / "token"),
             "FORGE_TERMINATION_PATH": str(self.folder / "termination"),
             "FORGE_CREDENTIALS_PATH": str(self.folder / "secrets"),
+            "FORGE_SECRET_PATH": str(self.folder / "job-secret"),
             "FORGE_CGROUP_PATH": str(self.folder / "no-cgroup"),
             "FORGE_KILL_GRACE": "0.2",
             "FORGE_CLAIM_ALLOWANCE": "20",

@@ -13,6 +13,7 @@ from forge_core.names import ANALYSIS_JOBS, GROUP, JOB_QUEUES, VERSION
 from forge_core.resource import JobSpec, Phase, QueueSpec
 from forge_kinds.analysis.config import AnalysisConfig
 from forge_kinds.cleanup.config import CleanupConfig
+from forge_kinds.webhooks.config import DeliveryConfig
 from tests.builders.chart import CHART
 from tests.conftest import ROOT
 
@@ -85,13 +86,14 @@ def test_the_queue_that_the_programs_read_has_the_fields_of_its_schema() -> None
 
 
 def test_the_job_that_the_programs_read_has_the_fields_of_its_schema() -> None:
-    later = {"webhook"}  # comes with the queue of that name
-    assert set(schema(ANALYSIS_JOBS)["properties"]["spec"]["properties"]) == fields(JobSpec) - later
+    assert set(schema(ANALYSIS_JOBS)["properties"]["spec"]["properties"]) == fields(JobSpec)
 
 
 def test_the_configuration_is_what_the_kinds_know() -> None:
     config = schema(ANALYSIS_JOBS)["properties"]["spec"]["properties"]["config"]["properties"]
-    assert set(config) == {*AnalysisConfig.model_fields, *CleanupConfig.model_fields}
+    assert set(config) == {
+        *AnalysisConfig.model_fields, *CleanupConfig.model_fields, *DeliveryConfig.model_fields,
+    }  # fmt: skip
     assert config["task"]["enum"] == [str(task) for task in Task]
 
 

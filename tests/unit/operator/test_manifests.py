@@ -8,15 +8,17 @@ import pytest
 from forge_core.assignment import Assignment
 from forge_core.cluster import Raw
 from forge_core.exits import Exit
-from forge_core.names import cut
-from forge_core.resource import QueueSpec
+from forge_core.names import SECRET_PATH, cut
+from forge_core.resource import Invalid, QueueSpec
 from forge_operator.digesting import read
 from forge_operator.digests import AnalysisJobDigest, JobDigest, Kind
 from forge_operator.known import Surroundings
 from forge_operator.manifests import job_of
 from tests.builders.operator import make_job, make_queue
 
-AROUND = Surroundings("http://forge-api-internal.forge-jobs.svc:8081", "redis://forge-redis:6379", ("git.test",))
+AROUND = Surroundings(
+    "http://forge-api-internal.forge-jobs.svc:8081", "redis://forge-redis:6379", ("git.test",), ("hooks.test:8443",)
+)
 SIZES = {
     "small": {"requests": {"cpu": "250m"}, "limits": {"memory": "512Mi"}},
     "large": {
@@ -58,8 +60,9 @@ def _assignment(job: Raw) -> Assignment:
         {"resourceClass": "large", "timeout": "5m", "priority": 3},
         {"repository": {"url": "https://x.test/r", "ref": "v1", "credentialsSecretRef": {"name": "s"}}},
         {"repository": None, "config": {"paths": ["a", "b"]}},
+        {"repository": None, "secretRef": {"name": "forge-job-webhook-1"}},
     ],
-    ids=["plain", "large", "private", "without a repository"],
+    ids=["plain", "large", "private", "without a repository", "with a Secret"],
 )
 def test_the_job_is_valid_kubernetes(spec: Raw) -> None:
     kubernetes_validate.validate(_job(**spec), "1.34", strict=True)
@@ -155,6 +158,25 @@ def test_a_private_repository_has_its_secret_mounted_and_not_in_the_environment(
     assert _assignment(job).repository is not None
     assert _assignment(job).repository.has_credentials  # type: ignore[union-attr]
     assert "git-token" not in str(_runner(job)["env"])
+
+
+def test_a_secret_made_for_jobs_is_mounted_for_the_runner_alone_and_is_in_no_environment() -> None:
+    job = _job(repository=None, secretRef={"name": "forge-job-webhook-1"})
+    volume = next(one for one in _pod(job)["volumes"] if one["name"] == "secret")
+    assert volume["secret"] == {"secretName": "forge-job-webhook-1", "optional": True, "defaultMode": 0o440}
+    assert {"name": "secret", "mountPath": SECRET_PATH, "readOnly": True} in _runner(job)["volumeMounts"]
+    assert "forge-job-webhook-1" not in str(_runner(job)["env"])
+
+
+@pytest.mark.parametrize("name", ["forge-redis", "git-token", "forge-job-", "forge-job-../x", "xforge-job-a", ""])
+def test_a_secret_that_was_not_made_for_jobs_is_mounted_for_none_whatever_the_schema_let_through(name: str) -> None:
+    with pytest.raises(Invalid, match=r"secretRef\.name"):
+        _job(repository=None, secretRef={"name": name})
+
+
+def test_a_delivery_is_told_other_hosts_than_a_clone() -> None:
+    assert _assignment(_job(queue={"jobType": "webhooks"})).allowed_hosts == ("hooks.test:8443",)
+    assert _assignment(_job()).allowed_hosts == ("git.test",)
 
 
 def test_a_public_repository_has_no_secret_mounted() -> None:

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from forge_core.exits import FailureClass
 from forge_core.messages import MAX_LINE
-from forge_runner.pipe import MAX_PIPE_LINE, Failed, Finished, Logged, Progressed, decode_line, encode_line
+from forge_runner.pipe import (
+    MAX_ACCOUNT,
+    MAX_MESSAGE,
+    MAX_PIPE_LINE,
+    Failed,
+    Finished,
+    Logged,
+    Progressed,
+    decode_line,
+    encode_line,
+)
 
 
 def test_each_message_is_read_as_it_was_written() -> None:
@@ -18,6 +28,19 @@ def test_each_message_is_read_as_it_was_written() -> None:
     assert decode_line(encode_line({"type": "finished"})) == Finished()
     failed = {"type": "failed", "failure_class": "permanent", "message": "No."}
     assert decode_line(encode_line(dict(failed))) == Failed(failure_class=FailureClass.PERMANENT, message="No.")
+
+
+def test_a_failure_may_tell_more_than_its_message() -> None:
+    told = {"type": "failed", "failure_class": "transient", "message": "No.", "account": {"status": 503}, "wait": 2.5}
+    read = decode_line(encode_line(dict(told)))
+    assert read == Failed(failure_class=FailureClass.TRANSIENT, message="No.", account={"status": 503}, wait=2.5)
+
+
+def test_the_largest_account_and_the_longest_message_fit_into_one_line() -> None:
+    account = {"a": "\x01" * ((MAX_ACCOUNT - 20) // 6)}
+    assert MAX_ACCOUNT - 40 < len(json.dumps(account)) <= MAX_ACCOUNT
+    told = {"type": "failed", "failure_class": "transient", "message": "\x01" * MAX_MESSAGE, "account": account}
+    assert isinstance(decode_line(encode_line(dict(told))), Failed)
 
 
 @given(st.text(max_size=MAX_LINE))
@@ -43,6 +66,9 @@ def test_the_longest_line_of_the_widest_characters_fits() -> None:
         b'{"type": "progress", "stage": "' + b"x" * 64 + b'", "percent": 1}',
         b'{"type": "failed", "failure_class": "disruption", "message": "refund me"}',
         b'{"type": "failed", "failure_class": "cancelled", "message": ""}',
+        b'{"type": "failed", "failure_class": "transient", "message": "", "wait": 1e9}',
+        b'{"type": "failed", "failure_class": "transient", "message": "", "wait": -1}',
+        b'{"type": "failed", "failure_class": "transient", "message": "", "account": []}',
         b'{"type": "log", "line": 7}',
         b'{"type": "finished", "padding": "' + b" " * MAX_PIPE_LINE + b'"}',
         b"[" * 10_000,

@@ -70,6 +70,18 @@ def test_jitter_only_ever_lengthens_a_pause_and_by_half_at_most(
     assert after(failed(FailureClass.TRANSIENT), claim, exact, chance) == Again(asked, likely=attempt < 20)
 
 
+def test_a_wait_that_the_other_side_asked_for_is_kept_as_far_as_the_queue_goes() -> None:
+    def pause(wait: float, backoff: Backoff = EXPONENTIAL) -> float:
+        asked = Failure(FailureClass.TRANSIENT, "Busy.", wait=wait)
+        follows = after(asked, Claim(attempt=1, attempts=5), backoff, 0.7)
+        assert isinstance(follows, Again)
+        return follows.pause
+
+    assert [pause(wait) for wait in (0, 1, 7, 16, 3600)] == [2, 2, 7, 16, 16]
+    assert pause(3600, Backoff(type="fixed", delay=5)) == 30
+    assert pause(3600, Backoff(type="none")) == 0
+
+
 def test_a_deadline_allows_for_the_longest_jitter() -> None:
     assert EXPONENTIAL.total(3) == 6
     assert EXPONENTIAL.model_copy(update={"jitter": True}).total(3) == 9

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from forge_runner.address import is_public, resolve
 from forge_runner.report import Permanent, Transient
-from forge_runner.workspace.address import is_public, resolve
 from forge_runner.workspace.location import check_ref, locate
 
 
@@ -67,7 +67,7 @@ def test_any_other_url_is_refused_with_what_to_write(url: str, sentence: str) ->
         "127.0.0.1", "10.0.0.1", "172.16.5.5", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
         "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fec0::1",
         "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1",
-        "2002:7f00:1::1", "2001:db8::1", "not an address",
+        "2002:7f00:1::1", "2001:db8::1", "::7f00:1", "::a00:1", "not an address",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_public_is_refused(address: str) -> None:

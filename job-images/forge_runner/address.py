@@ -1,7 +1,7 @@
-"""Which addresses a manifest's URL may lead to: public ones, and those of the hosts that the chart allows.
+"""Which addresses a tenant's URL may lead to: public ones, and those of the hosts that the chart allows.
 
-A name is resolved once; git is then told to connect to exactly the addresses checked here (`http.curloptResolve`), so
-that a name which answers differently the second time (DNS rebinding) gains nothing.
+A name is resolved once, and whoever connects does so to exactly the addresses checked here, so that a name which
+answers differently the second time (DNS rebinding) gains nothing.
 """
 
 import ipaddress
@@ -14,8 +14,9 @@ from forge_runner.report import Permanent, Transient
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], tuple[str, ...]]
 
-# Local-use NAT64 (RFC 8215) and site-local addresses (RFC 3879) lead inside, though Python calls them global.
-_INSIDE: Final = (ipaddress.IPv6Network("64:ff9b:1::/48"), ipaddress.IPv6Network("fec0::/10"))
+# Local-use NAT64 (RFC 8215), site-local (RFC 3879) and IPv4-compatible addresses (RFC 4291, 2.5.5.1) lead inside,
+# though Python calls them global.
+_INSIDE: Final = tuple(ipaddress.IPv6Network(network) for network in ("64:ff9b:1::/48", "fec0::/10", "::/96"))
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _NOT_KNOWN: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
@@ -67,15 +68,20 @@ def _is_carrier(address: Address) -> bool:
     return isinstance(address, ipaddress.IPv6Address) and (address.ipv4_mapped is not None or address in _NAT64)
 
 
-def checked(host: str, port: int, resolver: Resolve = resolve) -> tuple[str, ...]:
-    """The addresses of a public host. Raises Permanent when any one isn't public, Transient when it has none."""
+def checked(
+    host: str, port: int, resolver: Resolve = resolve, *, what: str = "repository", value: str = "allowedHosts"
+) -> tuple[str, ...]:
+    """The addresses of a public host. Raises Permanent when any one isn't public, Transient when it has none.
+
+    The sentences name `what` the host is of, and the chart's `value` that allows one.
+    """
     addresses = resolver(host, port)
     if not addresses:
         raise Transient(f"The host {host} could not be found: it has no address.")
     for address in addresses:
         if not is_public(address):
             raise Permanent(
-                f"The repository's host {host} leads to {address}, which is not a public address; "
-                "use a public host, or have an administrator allow this one (the chart's value allowedHosts)."
+                f"The {what}'s host {host} leads to {address}, which is not a public address; "
+                f"use a public host, or have an administrator allow this one (the chart's value {value})."
             )
     return addresses
