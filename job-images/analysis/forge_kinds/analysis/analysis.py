@@ -11,11 +11,10 @@ from forge_core.assignment import Assignment
 from forge_kinds.analysis import sarif, stages
 from forge_kinds.analysis.collecting import SYNTAX_CODES, Collector
 from forge_kinds.analysis.config import AnalysisConfig
-from forge_kinds.analysis.cpus import available_cpus
 from forge_kinds.analysis.crew import measure_all
 from forge_kinds.analysis.inventory import SourceFile, plan
 from forge_kinds.analysis.ledger import Ledger
-from forge_kinds.analysis.linting import Linter, Raw, catalogue, lint_all
+from forge_kinds.analysis.linting import Linter, Raw, lint_all
 from forge_kinds.analysis.measures import Measured
 from forge_kinds.analysis.notes import Note, Notes
 from forge_kinds.analysis.recommending import recommend
@@ -24,6 +23,8 @@ from forge_kinds.analysis.summary import Survey, summary
 from forge_kinds.analysis.summary import report as report_document
 from forge_runner.kinds import Artifact, Result
 from forge_runner.report import Report
+from forge_runner.sources.bounded import available_cpus
+from forge_runner.sources.ruff import catalogue
 from forge_runner.workspace import Checkout, fetch
 from forge_runner.workspace.checkout import Options
 
