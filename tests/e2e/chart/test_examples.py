@@ -40,7 +40,7 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
 Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
     "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml", "retry.yaml",
-    "usage.yaml",
+    "usage.yaml", "refactoring-modernize.yaml",
 }  # fmt: skip
 
 
@@ -101,6 +101,18 @@ def test_a_queue_of_ones_own(
     kubectl.apply(queue)
     name = jobs.submit(small_repository, queue["metadata"]["name"])
     forge.wait_for(name, Phase.COMPLETED)
+
+
+OLD = {"src/app.py": "import os\nfrom typing import List\n\ndef f(a: List[int]) -> List[int]:\n    return a\n"}
+
+
+def test_a_refactoring(forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]) -> None:
+    kubectl.apply(*example("refactoring-modernize.yaml", serve(OLD)))
+    job = forge.wait_for("flask-modernized", Phase.COMPLETED)
+    with forge.api() as client:
+        patch = client.get(f"/analyses/{job['metadata']['uid']}/artifacts/changes.patch").text
+    assert "-from typing import List" in patch
+    assert "+def f(a: list[int]) -> list[int]:" in patch
 
 
 def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example) -> None:
