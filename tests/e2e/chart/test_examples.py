@@ -41,6 +41,7 @@ Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
     "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml", "retry.yaml",
     "usage.yaml", "refactoring-modernize.yaml",
+    "refactoring-rename.yaml",
 }  # fmt: skip
 
 
@@ -113,6 +114,12 @@ def test_a_refactoring(forge: Forge, kubectl: Kubectl, example: Example, serve: 
         patch = client.get(f"/analyses/{job['metadata']['uid']}/artifacts/changes.patch").text
     assert "-from typing import List" in patch
     assert "+def f(a: list[int]) -> list[int]:" in patch
+
+
+def test_a_renaming(forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]) -> None:
+    code = {"src/flask/__init__.py": "", "src/flask/helpers.py": "def get_debug_flag():\n    return False\n"}
+    kubectl.apply(*example("refactoring-rename.yaml", serve(code)))
+    forge.wait_for("flask-renamed", Phase.COMPLETED)
 
 
 def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example) -> None:

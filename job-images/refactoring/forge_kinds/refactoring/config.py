@@ -1,9 +1,10 @@
 """What a job's `config` may say about a refactoring. The CRD checks it first; what slips through ends Permanent."""
 
+import keyword
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from forge_runner.sources.selection import Selection
 
@@ -14,6 +15,7 @@ DEFAULT_TARGET: Final = "3.10"
 class Operation(StrEnum):
     """What can be done, in the order in which it is done."""
 
+    RENAME = "rename"
     MODERNIZE = "modernize"
     FIX = "fix"
     IMPORTS = "imports"
@@ -34,9 +36,31 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Rename(_Part):
+    """A name of a module gets another one."""
+
+    symbol: Annotated[str, Field(max_length=255, pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$")]
+    """Dotted, as it is imported: `package.module.name`."""
+    to: Annotated[str, Field(max_length=100, pattern=r"^[^\W\d]\w*$")]
+
+    @field_validator("to")
+    @classmethod
+    def _a_name(cls, name: str) -> str:
+        if keyword.iskeyword(name) or not name.isidentifier() or name.startswith("__"):
+            raise ValueError(f"{name!r} can't be a name of a module's own")
+        return name
+
+    @model_validator(mode="after")
+    def _another(self) -> "Rename":
+        if self.symbol.rpartition(".")[2] == self.to:
+            raise ValueError("the symbol has that name already")
+        return self
+
+
 class RefactoringConfig(Selection):
     """At least one operation; several are done one after the other, into one patch."""
 
+    rename: Rename | None = None
     modernize: Target | None = None
     fix: Annotated[tuple[RuleName, ...], Field(max_length=50)] = ()
     imports: Annotated[tuple[Imports, ...], Field(max_length=2)] = ()

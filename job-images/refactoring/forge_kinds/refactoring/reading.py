@@ -21,7 +21,20 @@ def _measure(request: dict[str, Any]) -> Answer:
     return {"functions": [list(each) for each in functions_of(Path(request["file"]).read_bytes().decode())]}
 
 
-_QUESTIONS: Final[dict[str, Callable[[dict[str, Any]], Answer]]] = {"measure": _measure}
+def _rename(request: dict[str, Any]) -> Answer:
+    from forge_kinds.refactoring.references import Sought, Unsure, mentions, renamed  # noqa: PLC0415 - slow to import
+
+    text, module = Path(request["file"]).read_bytes().decode(), request["modules"][request["path"]]
+    package = module if Path(request["path"]).stem == "__init__" else module.rpartition(".")[0]
+    sought = Sought(module, package, frozenset(request["symbols"]), request["old"], request["new"])
+    try:
+        found = renamed(text, sought)
+    except Unsure as error:
+        return {"unsure": str(error), "line": error.line}
+    return {**found.document(), "left": mentions(found.text, sought.old)}
+
+
+_QUESTIONS: Final[dict[str, Callable[[dict[str, Any]], Answer]]] = {"measure": _measure, "rename": _rename}
 
 
 def main() -> None:
@@ -33,7 +46,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, FILE_CPU_SECONDS)  # ends this process, whatever it is in the midst of
         try:
             answer = _QUESTIONS[request["ask"]](request)
-        except (OSError, MemoryError, RecursionError, ValueError, SyntaxError) as error:
+        except Exception as error:
             answer = {"failed": type(error).__name__}
         signal.setitimer(signal.ITIMER_PROF, 0)
         sys.stdout.write(json.dumps(answer) + "\n")

@@ -19,6 +19,7 @@ from forge_kinds.refactoring.judging import objection
 from forge_kinds.refactoring.linting import Linter
 from forge_kinds.refactoring.notes import Notes
 from forge_kinds.refactoring.patching import Patch, patch_of
+from forge_kinds.refactoring.renaming import Renamer
 from forge_kinds.refactoring.rulings import check_rules, rules_of
 from forge_kinds.refactoring.stages import CHANGING, PATCHING, READING, VERIFYING, Meter
 from forge_kinds.refactoring.summary import LIST, PATCH, Outcome, change_list, summary
@@ -94,6 +95,15 @@ class _Refactoring:
         return done
 
     def _operated(self, operation: Operation, files: Sequence[SourceFile], meter: Meter) -> list[Done]:
+        if operation is Operation.RENAME and self.config.rename:
+            everything = plan(
+                self.checkout.entries, self.config.model_copy(update={"paths": (), "exclude": ()}), Notes()
+            )
+            self.checkout.write([each.raw for each in everything])
+            may_change = frozenset(file.path for file in files)
+            done = Renamer(self.config.rename, self.surveyor.asker, everything, may_change).run()
+            meter.done(len(files))
+            return done
         rules = rules_of(operation, self.config, first_party(self.checkout.entries))
         linter = self.surveyor.linter
         fixer = Fixer(operation, rules, linter, linter.tree, self.notes)
