@@ -26,4 +26,4 @@ async def baseline(request: Request, services: Held, runner: Calling, attempt: N
         raise unavailable("The job is not recorded yet; try again.") from None
     except NoBaseline as error:
         raise Problem(404, str(error), code="no-baseline") from None
-    return response_of(request, *held)
+    return await response_of(request, *held)

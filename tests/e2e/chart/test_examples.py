@@ -42,7 +42,7 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
 Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
     "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml", "retry.yaml",
-    "usage.yaml", "delivery.yaml",
+    "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
 }  # fmt: skip
 
 
@@ -114,6 +114,24 @@ def test_a_delivery_by_hand(forge: Forge, kubectl: Kubectl, example: Example, ho
     forge.wait_for("delivery-example", Phase.COMPLETED)
     (seen,) = hooks.received(path)
     assert (seen["status"], seen["headers"]["webhook-id"]) == (200, "example-1")
+
+
+OLD = {"src/app.py": "import os\nfrom typing import List\n\ndef f(a: List[int]) -> List[int]:\n    return a\n"}
+
+
+def test_a_refactoring(forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]) -> None:
+    kubectl.apply(*example("refactoring-modernize.yaml", serve(OLD)))
+    job = forge.wait_for("flask-modernized", Phase.COMPLETED)
+    with forge.api() as client:
+        patch = client.get(f"/analyses/{job['metadata']['uid']}/artifacts/changes.patch").text
+    assert "-from typing import List" in patch
+    assert "+def f(a: list[int]) -> list[int]:" in patch
+
+
+def test_a_renaming(forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]) -> None:
+    code = {"src/flask/__init__.py": "", "src/flask/helpers.py": "def get_debug_flag():\n    return False\n"}
+    kubectl.apply(*example("refactoring-rename.yaml", serve(code)))
+    forge.wait_for("flask-renamed", Phase.COMPLETED)
 
 
 def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example) -> None:

@@ -52,7 +52,7 @@ def services(kubectl: Kubectl) -> Iterator[None]:
         *server("postgres", images["postgres"], 5432, env=[{"name": "POSTGRES_PASSWORD", "value": PASSWORD}]),
         *server("redis", images["redis"], 6379, args=["redis-server", "--requirepass", PASSWORD]),
         *server(
-            "identity", images["api"], 8000, command=[*"python -m http.server 8000 --directory /keys".split()]
+            "identity", images["api"], 8000, command=[*["python", "-m", "http.server", "8000", "--directory", "/keys"]]
         ),
     )
     kubectl.run("-n", SERVICES, "wait", "pod", "--all", "--for=condition=Ready", "--timeout=110s")

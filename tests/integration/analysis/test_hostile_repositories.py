@@ -166,7 +166,7 @@ def test_modules_of_the_repository_are_not_imported(analysed: Analyse, tmp_path:
 
 
 def test_analysers_are_not_given_the_runners_secrets(analysed: Analyse, monkeypatch: pytest.MonkeyPatch) -> None:
-    from forge_kinds.analysis.crew import bare_environment
+    from forge_runner.sources.bounded import bare_environment
 
     monkeypatch.setenv("FORGE_REDIS_PASSWORD", "s3cret")
     monkeypatch.setenv("RUFF_CONFIG", "/tmp/x.toml")

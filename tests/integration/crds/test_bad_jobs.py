@@ -96,6 +96,13 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "21 languages": ({"config": {"languages": [f"L{n}" for n in range(21)]}}, "must have at most 20 items"),
     "a language that is an option": ({"config": {"languages": ["--all"]}}, "a language is written by its usual name"),
+    "a rule that is an option": ({"config": {"fix": ["--fix"]}}, "a rule is capital letters and digits"),
+    "a Python that is none": ({"config": {"modernize": "2.7"}}, 'Unsupported value: "2.7"'),
+    "a name without its module": (
+        {"config": {"rename": {"symbol": "f", "to": "g"}}},
+        "a symbol is a module and a name",
+    ),
+    "a name that is code": ({"config": {"rename": {"symbol": "a.f", "to": "g()"}}}, "a name is letters, digits"),
     "a clean-up that is none": ({"config": {"task": "purge-everything"}}, 'Unsupported value: "purge-everything"'),
     "a clean-up with a time of its own": (
         {"config": {"task": "purge-history", "before": "2030-01-01"}},
@@ -152,6 +159,14 @@ GOOD: dict[str, dict[str, Any]] = {
         "timeout": "1m30s",
         "cancel": False,
         "retryOf": "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de",
+    },
+    "as a refactoring": {
+        "config": {
+            "fix": ["SIM118", "PIE"],
+            "modernize": "3.12",
+            "imports": ["sort", "remove-unused"],
+            "rename": {"symbol": "a.b.naïve", "to": "_f2"},
+        }
     },
     "on a host with a port": {"repository__url": "http://example.com:8080/a"},
     "on an IPv6 address": {"repository__url": "https://[2001:db8::1]:443/a.git"},

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from forge_kinds.analysis import summary
-from forge_kinds.analysis.cpus import available_cpus
 from forge_kinds.analysis.findings import Severity
+from forge_runner.sources.bounded import available_cpus
 from tests.unit.analysis.builders import a_finding, a_rule
 
 

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from forge_kinds.analysis.config import AnalysisConfig
-from forge_kinds.analysis.inventory import MAX_FILE_BYTES, display, is_test, plan
+from forge_kinds.analysis.inventory import MAX_FILE_BYTES, is_test, plan
 from forge_kinds.analysis.languages import language_of
 from forge_kinds.analysis.lines import Lines, count_lines
 from forge_kinds.analysis.measures import Measured
 from forge_kinds.analysis.measuring import measure
 from forge_kinds.analysis.notes import Note, Notes
 from forge_runner.report import Permanent
+from forge_runner.sources.selection import display
 from forge_runner.workspace import Entry, EntryKind
 
 

@@ -10,8 +10,8 @@ from jsonschema import Draft4Validator
 
 from forge_kinds.analysis import sarif
 from forge_kinds.analysis.findings import Dimension, Finding, Severity, State, fingerprinted
-from forge_kinds.analysis.linting import catalogue
 from forge_kinds.analysis.rules import Rule, own_rules, ruff_rules
+from forge_runner.sources.ruff import catalogue
 from tests.unit.analysis.builders import a_finding, a_rule
 
 SCHEMA = json.loads((Path(__file__).parent / "schema" / "sarif-2.1.0.json").read_text())

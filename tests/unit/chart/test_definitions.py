@@ -1,7 +1,7 @@
 """The definitions: one source, read as documentation, and of one mind with the programs."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -13,6 +13,7 @@ from forge_core.names import ANALYSIS_JOBS, GROUP, JOB_QUEUES, VERSION
 from forge_core.resource import JobSpec, Phase, QueueSpec
 from forge_kinds.analysis.config import AnalysisConfig
 from forge_kinds.cleanup.config import CleanupConfig
+from forge_kinds.refactoring.config import Imports, RefactoringConfig, Target
 from forge_kinds.webhooks.config import DeliveryConfig
 from tests.builders.chart import CHART
 from tests.conftest import ROOT
@@ -92,8 +93,13 @@ def test_the_job_that_the_programs_read_has_the_fields_of_its_schema() -> None:
 def test_the_configuration_is_what_the_kinds_know() -> None:
     config = schema(ANALYSIS_JOBS)["properties"]["spec"]["properties"]["config"]["properties"]
     assert set(config) == {
-        *AnalysisConfig.model_fields, *CleanupConfig.model_fields, *DeliveryConfig.model_fields,
-    }  # fmt: skip
+        *AnalysisConfig.model_fields,
+        *CleanupConfig.model_fields,
+        *DeliveryConfig.model_fields,
+        *RefactoringConfig.model_fields,
+    }
+    assert config["modernize"]["enum"] == list(get_args(Target))
+    assert config["imports"]["items"]["enum"] == list(Imports)
     assert config["task"]["enum"] == [str(task) for task in Task]
 
 

@@ -198,8 +198,11 @@ def test_the_large_values_hold_ten_thousand_analyses_at_once() -> None:
 def test_only_queues_whose_kind_is_built_are_open() -> None:
     queues = [manifest for manifest in rendered() if manifest["kind"] == "JobQueue"]
     assert [queue["metadata"]["name"] for queue in queues if not queue["spec"]["paused"]] == [
-        "analysis", "cleanup", "webhooks",
-    ]  # fmt: skip
+        "analysis",
+        "cleanup",
+        "refactoring",
+        "webhooks",
+    ]
     for queue in queues:
         described = queue["metadata"]["annotations"]["forge-factory.dev/description"]
         assert queue["spec"]["paused"] == ("Paused" in described)

@@ -1,6 +1,6 @@
 """What a job's `config` may say about an analysis. The CRD checks it first; what slips through ends Permanent."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -9,9 +9,7 @@ from pydantic.alias_generators import to_camel
 from forge_kinds.analysis.findings import Severity
 from forge_kinds.analysis.languages import LANGUAGE_NAMES
 from forge_runner.config import Config
-
-MAX_PATTERNS: Final = 50
-Pattern = Annotated[str, Field(min_length=1, max_length=255)]
+from forge_runner.sources.selection import Pattern, Selection
 
 
 class _Part(Config):
@@ -55,13 +53,9 @@ class Gate(_Part):
         return self
 
 
-class AnalysisConfig(Config):
+class AnalysisConfig(Selection):
     """Which part of the repository is analysed, all of it when nothing is said, and what it is compared with."""
 
-    paths: Annotated[tuple[Pattern, ...], Field(max_length=MAX_PATTERNS)] = ()
-    """Folders or files to include, relative to the repository's root."""
-    exclude: Annotated[tuple[Pattern, ...], Field(max_length=MAX_PATTERNS)] = ()
-    """Globs to leave out; `*` also crosses `/`, as in `docs/*` or `*.pyi`."""
     languages: Annotated[tuple[Pattern, ...], Field(max_length=MAX_PATTERNS)] = ()
     """Names as in the result, in any case (`Python`); secrets are looked for in all files whatever this says."""
     baseline: Baseline | None = None
@@ -76,14 +70,6 @@ class AnalysisConfig(Config):
     def scope(self) -> dict[str, list[str]]:
         """Which part of a repository is looked at: two analyses can be compared when it is the same."""
         return {name: sorted(getattr(self, name)) for name in ("paths", "exclude", "languages")}
-
-    @field_validator("paths")
-    @classmethod
-    def _inside(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
-        for path in paths:
-            if path.startswith("/") or ".." in path.split("/") or "\0" in path:
-                raise ValueError(f"{path[:80]!r} must be a path inside the repository, without a leading / or ..")
-        return tuple(path.removeprefix("./").strip("/") for path in paths)
 
     @field_validator("languages")
     @classmethod

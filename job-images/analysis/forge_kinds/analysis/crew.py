@@ -11,25 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final
 
-from forge_kinds.analysis.cpus import FILE_CPU_SECONDS, PATIENCE, READY
+from forge_kinds.analysis.cpus import FILE_CPU_SECONDS, READY
 from forge_kinds.analysis.inventory import SourceFile
 from forge_kinds.analysis.measures import Measured
 from forge_kinds.analysis.notes import Note
 from forge_runner.report import Transient
+from forge_runner.sources.bounded import PATIENCE, bare_environment
 
 START_SECONDS: Final = 120.0
 MAX_BROKEN: Final = 20
 """Files that may end a tool; when a repository has more of them, that tool is given up for the rest."""
-_PASSED: Final = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 _BROKEN: Final = Measured(notes=(Note.BROKE_TOOL,), opaque=True)
 
 Done = Callable[[SourceFile], None]
-
-
-def bare_environment() -> dict[str, str]:
-    """What analysers need of the runner's environment; its tokens and passwords stay out."""
-    kept = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    return {**kept, "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 class Worker:

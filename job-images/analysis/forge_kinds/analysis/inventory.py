@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Final
 
 from forge_kinds.analysis.config import AnalysisConfig
 from forge_kinds.analysis.languages import PYTHON, Language, Nature, language_of
 from forge_kinds.analysis.notes import Note, Notes
+from forge_runner.sources.selection import display
 from forge_runner.workspace.tree import Entry, EntryKind
 
 MAX_FILE_BYTES: Final = 1024 * 1024
@@ -56,17 +56,12 @@ class SourceFile:
         return self.analysed and self.language is not None and self.language.nature is Nature.CODE
 
 
-def display(raw: bytes) -> str:
-    """A path as text that every encoding downstream can carry."""
-    return raw.decode(errors="backslashreplace")
-
-
 def plan(entries: Iterable[Entry], config: AnalysisConfig, notes: Notes) -> tuple[SourceFile, ...]:
     """The files to analyse, in order of path; what is left out is noted."""
     chosen: list[SourceFile] = []
     for entry in entries:
         path = display(entry.path)
-        if not _wanted(path, config):
+        if not config.takes(path):
             continue
         if entry.kind is not EntryKind.FILE:
             notes.add(Note.SYMLINK if entry.kind is EntryKind.SYMLINK else Note.SUBMODULE, path)
@@ -89,14 +84,6 @@ def _source(entry: Entry, path: str, config: AnalysisConfig, notes: Notes) -> So
     asked = not config.languages or (language is not None and language.name in config.languages)
     known = language if asked else None
     return SourceFile(entry.path, path, entry.size, known, is_test(path), asked and not generated, entry.blob)
-
-
-def _wanted(path: str, config: AnalysisConfig) -> bool:
-    if config.paths and not any(
-        path == wanted or path.startswith(f"{wanted}/") or not wanted for wanted in config.paths
-    ):
-        return False
-    return not any(fnmatchcase(path, pattern) for pattern in config.exclude)
 
 
 def _opaque(path: str) -> bool:

@@ -10,23 +10,10 @@ from functools import cache
 from typing import Any, Final
 
 from forge_kinds.analysis.findings import Dimension, Severity
+from forge_runner.sources.ruff import IGNORE, SELECT
 
 DOCS: Final = "https://forge-factory.dev/docs/scoring"
 """Where docs/scoring.md is served; own rules are its anchors."""
-
-SELECT: Final = (
-    "F", "E711", "E712", "E713", "E714", "E721", "E722", "E731", "E741", "W605",
-    "B", "BLE", "PLE", "PLR0124", "PLR0133", "PLR0206", "PLR0911", "PLR0913", "PLR1704", "PLR1711", "PLW",
-    "ASYNC", "LOG", "DTZ", "T10", "PIE790", "PIE794", "PIE796", "PERF", "C416", "C417", "INT", "YTT",
-    "SIM102", "SIM103", "SIM107", "SIM110", "SIM114", "SIM115", "SIM117", "SIM118", "SIM2",
-    "RET501", "RET502", "RET503",
-    "RUF006", "RUF008", "RUF009", "RUF012", "RUF013", "RUF016", "RUF018", "RUF024", "RUF032", "RUF033", "RUF034",
-    "TRY002", "TRY201", "TRY203", "TRY400", "ERA001", "PGH",
-    "S1", "S2", "S3", "S5", "S6", "S7",
-)  # fmt: skip
-# Asserts and calls of programs are no risk by themselves; hard-coded passwords are the secret detectors' matter, in
-# every language; the rest reports what most code does on purpose.
-IGNORE: Final = ("S101", "S105", "S106", "S107", "S603", "S606", "S607", "PLW2901", "PLW0603", "B904", "B905", "PGH003")
 
 _CRITICAL: Final = frozenset({"S307", "S602", "S605", "S609"})
 _HIGH: Final = frozenset(

@@ -12,17 +12,18 @@ from typing import Final
 from forge_kinds.analysis import stages
 from forge_kinds.analysis.collecting import SYNTAX_CODES, Collector
 from forge_kinds.analysis.config import AnalysisConfig
-from forge_kinds.analysis.cpus import available_cpus
 from forge_kinds.analysis.crew import measure_all
 from forge_kinds.analysis.findings import Finding
 from forge_kinds.analysis.inventory import SourceFile, plan
 from forge_kinds.analysis.ledger import Ledger
-from forge_kinds.analysis.linting import Linter, Raw, catalogue, lint_all
+from forge_kinds.analysis.linting import Linter, Raw, lint_all
 from forge_kinds.analysis.measures import Measured
 from forge_kinds.analysis.notes import Note, Notes
 from forge_kinds.analysis.rules import Rule, own_rules, ruff_rules
 from forge_kinds.analysis.summary import Survey
 from forge_runner.report import Report
+from forge_runner.sources.bounded import available_cpus
+from forge_runner.sources.ruff import catalogue
 from forge_runner.workspace import Checkout
 
 TOOLS: Final = ("ruff", "complexipy", "lizard", "detect-secrets")

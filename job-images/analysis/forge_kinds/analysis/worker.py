@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 from forge_kinds.analysis import offline  # noqa: F401 - first: it takes effect on what follows
-from forge_kinds.analysis.cpus import ADDRESS_SPACE, FILE_CPU_SECONDS, READY
+from forge_kinds.analysis.cpus import FILE_CPU_SECONDS, READY
 from forge_kinds.analysis.languages import language_of
 from forge_kinds.analysis.leaks import secret_kinds
 from forge_kinds.analysis.measures import Measured
 from forge_kinds.analysis.measuring import measure
 from forge_kinds.analysis.notes import Note
+from forge_runner.sources.bounded import ADDRESS_SPACE
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Final
 
-from forge_kinds.analysis.inventory import display
 from forge_runner.report import Transient
+from forge_runner.sources.selection import display
 from forge_runner.workspace import Checkout, EntryKind
 from forge_runner.workspace.git import Failed, Stopped
 

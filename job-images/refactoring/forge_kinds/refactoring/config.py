@@ -1,0 +1,82 @@
+"""What a job's `config` may say about a refactoring. The CRD checks it first; what slips through ends Permanent."""
+
+import keyword
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from forge_runner.sources.selection import Selection
+
+DEFAULT_TARGET: Final = "3.10"
+"""What fixes are written for when no `modernize` says more; ruff's own default."""
+
+
+class Operation(StrEnum):
+    """What can be done, in the order in which it is done."""
+
+    RENAME = "rename"
+    MODERNIZE = "modernize"
+    FIX = "fix"
+    IMPORTS = "imports"
+
+
+class Imports(StrEnum):
+    """What can be done to imports."""
+
+    SORT = "sort"
+    REMOVE_UNUSED = "remove-unused"
+
+
+Target = Literal["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
+RuleName = Annotated[str, Field(pattern=r"^[A-Z]{1,8}[0-9]{0,4}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rename(_Part):
+    """A name of a module gets another one."""
+
+    symbol: Annotated[str, Field(max_length=255, pattern=r"^[^\W\d]\w*(\.[^\W\d]\w*)+$")]
+    """Dotted, as it is imported: `package.module.name`."""
+    to: Annotated[str, Field(max_length=100, pattern=r"^[^\W\d]\w*$")]
+
+    @field_validator("to")
+    @classmethod
+    def _a_name(cls, name: str) -> str:
+        if keyword.iskeyword(name) or not name.isidentifier() or name.startswith("__"):
+            raise ValueError(f"{name!r} can't be a name of a module's own")
+        return name
+
+    @model_validator(mode="after")
+    def _another(self) -> "Rename":
+        if self.symbol.rpartition(".")[2] == self.to:
+            raise ValueError("the symbol has that name already")
+        return self
+
+
+class RefactoringConfig(Selection):
+    """At least one operation; several are done one after the other, into one patch."""
+
+    rename: Rename | None = None
+    modernize: Target | None = None
+    fix: Annotated[tuple[RuleName, ...], Field(max_length=50)] = ()
+    imports: Annotated[tuple[Imports, ...], Field(max_length=2)] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> "RefactoringConfig":
+        if not self.operations:
+            raise ValueError(f"say what to do: one or more of {', '.join(Operation)}")
+        return self
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Those that are asked for, in order."""
+        return tuple(operation for operation in Operation if getattr(self, operation.value))
+
+    @property
+    def target(self) -> str:
+        """The oldest Python that the result must run on, as ruff names it."""
+        return "py" + (self.modernize or DEFAULT_TARGET).replace(".", "")

@@ -1,0 +1,159 @@
+"""The refactoring of one commit, from its URL to its patch."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from forge_core.assignment import Assignment
+from forge_kinds.refactoring.asking import Asker
+from forge_kinds.refactoring.changes import Change, Done, Dropped
+from forge_kinds.refactoring.config import Operation, RefactoringConfig
+from forge_kinds.refactoring.fixing import Fixer
+from forge_kinds.refactoring.inventory import SourceFile, first_party, plan
+from forge_kinds.refactoring.judging import objection
+from forge_kinds.refactoring.linting import Linter
+from forge_kinds.refactoring.notes import Notes
+from forge_kinds.refactoring.patching import Patch, patch_of
+from forge_kinds.refactoring.renaming import Renamer
+from forge_kinds.refactoring.rulings import check_rules, rules_of
+from forge_kinds.refactoring.stages import CHANGING, PATCHING, READING, VERIFYING, Meter
+from forge_kinds.refactoring.summary import LIST, PATCH, Outcome, change_list, summary
+from forge_kinds.refactoring.survey import Survey, Surveyor
+from forge_kinds.refactoring.tree import Tree
+from forge_runner.kinds import Artifact, Result
+from forge_runner.report import Permanent, Report
+from forge_runner.sources.bounded import available_cpus
+from forge_runner.sources.ruff import batches
+from forge_runner.workspace import Checkout, fetch
+from forge_runner.workspace.checkout import Options
+
+TOOLS: Final = ("ruff", "complexipy", "libcst")
+
+
+def refactor(assignment: Assignment, workdir: Path, report: Report, options: Options | None = None) -> Result:
+    """Do the whole work of one attempt. Raises Permanent or Transient."""
+    config = RefactoringConfig.read(assignment.config)
+    folder = Path(tempfile.mkdtemp(prefix="tools-", dir=workdir))
+    try:
+        check_rules(config, folder)
+        checkout = fetch(assignment, workdir, report, options or Options())
+        report.log(f"Fetched commit {checkout.commit}: {len(checkout.entries):,} entries")
+        return _Refactoring.of(checkout, config, folder, report).result()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Refactoring:
+    """What the steps share."""
+
+    checkout: Checkout
+    config: RefactoringConfig
+    report: Report
+    notes: Notes
+    surveyor: Surveyor
+
+    @classmethod
+    def of(cls, checkout: Checkout, config: RefactoringConfig, folder: Path, report: Report) -> "_Refactoring":
+        tree, notes = Tree(checkout.root), Notes()
+        surveyor = Surveyor(Linter(tree, folder), Asker(tree, folder), notes, available_cpus())
+        return cls(checkout, config, report, notes, surveyor)
+
+    def result(self) -> Result:
+        """Read, change, verify, make the patch."""
+        planned = plan(self.checkout.entries, self.config, self.notes)
+        if not planned:
+            raise Permanent("No Python file is among those asked for; look at config.paths and config.exclude.")
+        self.checkout.write([file.raw for file in planned])
+        before = self.surveyor.survey(planned, Meter(self.report, READING, len(planned)).done)
+        files = [file for file in planned if file.path in before.standings]
+        done = self._changed(files)
+        changes = sorted(change for each in done for change in each.changes)
+        dropped = sorted(drop for each in done for drop in each.dropped)
+        touched = [file for file in files if file.path in {change.path for change in changes}]
+        after, refused = self._verified(touched, before)
+        patch = self._patch([file for file in touched if file.path not in refused])
+        kept, undone = _sorted_out(changes, refused, patch)
+        outcome = Outcome(
+            self.checkout.commit, tuple(self.config.operations), before, after, kept, sorted([*dropped, *undone]),
+            patch, self.notes, {tool: version(tool) for tool in TOOLS},
+        )  # fmt: skip
+        return self._told(outcome)
+
+    def _changed(self, files: Sequence[SourceFile]) -> list[Done]:
+        operations = self.config.operations
+        meter = Meter(self.report, CHANGING, len(files) * len(operations))
+        done: list[Done] = []
+        for operation in operations:
+            meter.begin(operation)
+            done += self._operated(operation, files, meter)
+        return done
+
+    def _operated(self, operation: Operation, files: Sequence[SourceFile], meter: Meter) -> list[Done]:
+        if operation is Operation.RENAME and self.config.rename:
+            everything = plan(
+                self.checkout.entries, self.config.model_copy(update={"paths": (), "exclude": ()}), Notes()
+            )
+            self.checkout.write([each.raw for each in everything])
+            may_change = frozenset(file.path for file in files)
+            done = Renamer(self.config.rename, self.surveyor.asker, everything, may_change).run()
+            meter.done(len(files))
+            return done
+        rules = rules_of(operation, self.config, first_party(self.checkout.entries))
+        linter = self.surveyor.linter
+        fixer = Fixer(operation, rules, linter, linter.tree, self.notes)
+
+        def batch(part: Sequence[SourceFile]) -> list[Done]:
+            done = fixer.batch(part)
+            meter.done(len(part))
+            return done
+
+        with ThreadPoolExecutor(self.surveyor.cpus) as pool:
+            return [done for part in pool.map(batch, batches(files)) for done in part]
+
+    def _verified(self, touched: Sequence[SourceFile], before: Survey) -> tuple[Survey, dict[str, str]]:
+        """How all files stand now, and why some had to be put back: the net under what the operations judged."""
+        later = self.surveyor.survey(touched, Meter(self.report, VERIFYING, len(touched)).done)
+        refused: dict[str, str] = {}
+        for file in touched:
+            after = later.standings.get(file.path)
+            why = objection(before.standings[file.path], after) if after else "The file can no longer be read."
+            if why:
+                refused[file.path] = why
+        self.checkout.write([file.raw for file in touched if file.path in refused])
+        kept = Survey(
+            {path: standing for path, standing in later.standings.items() if path not in refused},
+            {path: functions for path, functions in later.functions.items() if path not in refused},
+        )
+        return before.with_changed(kept), refused
+
+    def _patch(self, touched: Sequence[SourceFile]) -> Patch:
+        patch = patch_of(self.checkout, [file.raw for file in touched])
+        Meter(self.report, PATCHING, len(touched)).done(len(touched))
+        return patch
+
+    def _told(self, outcome: Outcome) -> Result:
+        document = summary(outcome)
+        self.report.log(document["message"])
+        listed = Artifact(LIST, "application/json", change_list(outcome))
+        if not outcome.patch.files:
+            return Result(document, (listed,))
+        return Result(document, (Artifact(PATCH, "text/x-diff", outcome.patch.body), listed))
+
+
+def _sorted_out(changes: Sequence[Change], refused: dict[str, str], patch: Patch) -> tuple[list[Change], list[Dropped]]:
+    """The changes that are in the patch, and those that were put back."""
+    kept: list[Change] = []
+    undone: list[Dropped] = []
+    inside = {path.decode(errors="backslashreplace") for path in patch.files}
+    for change in changes:
+        if change.path in inside:
+            kept.append(change)
+        else:
+            undone.append(Dropped(change, refused.get(change.path, "Another operation of this job undid it.")))
+    return kept, undone
