@@ -9,7 +9,7 @@ from pydantic.alias_generators import to_camel
 from forge_kinds.analysis.findings import Severity
 from forge_kinds.analysis.languages import LANGUAGE_NAMES
 from forge_runner.config import Config
-from forge_runner.sources.selection import Pattern, Selection
+from forge_runner.sources.selection import MAX_PATTERNS, Pattern, Selection
 
 
 class _Part(Config):
