@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from forge_core.names import (
     ANALYSIS_JOB_KIND,
     API_VERSION,
     ATTEMPTS_ANNOTATION,
+    JOB_QUEUE_KIND,
     RUNNER_SERVICE_ACCOUNT,
     TENANT_LABEL,
     TOKEN_AUDIENCE,
@@ -164,6 +165,45 @@ async def test_a_submitted_analysis_is_an_analysisjob_and_its_cancellation_reach
         assert str(job.uid) == made["metadata"]["uid"]
         assert (await client.delete(f"/analyses/{job_id}")).status_code in {200, 202}
         assert place.kubectl.get("-n", place.namespace, "analysisjob", job_id)["spec"]["cancel"] is True
+
+
+@pytest.fixture
+def queue(place: Place) -> Iterator[str]:
+    """A JobQueue that serves the place's namespace alone, and starts nothing."""
+    name = f"q-{place.namespace}"
+    spec = {
+        "jobType": "cleanup",
+        "concurrency": 1,
+        "paused": True,
+        "timeout": "1m",
+        "namespaceSelector": {"matchLabels": {TENANT_LABEL: place.tenant}},
+    }
+    place.kubectl.apply({"apiVersion": API_VERSION, "kind": JOB_QUEUE_KIND, "metadata": {"name": name}, "spec": spec})
+    yield name
+    place.kubectl.run("delete", "jobqueue", name)
+
+
+async def test_a_job_is_taken_by_a_queue_that_serves_its_tenant_and_by_no_other(
+    api: Api, place: Place, queue: str
+) -> None:
+    body = {"queue": queue, "config": {"task": "aggregate-usage"}}
+    async with api.client(place.tenant) as client:
+        answer = await client.post("/jobs", json=body)
+        assert answer.status_code == 201, answer.text
+        made = place.kubectl.get("-n", place.namespace, "analysisjob", answer.json()["id"])
+        assert (made["spec"]["queue"], made["spec"]["config"]) == (queue, body["config"])
+        assert (await client.post("/jobs", json={**body, "queue": f"{queue}-x"})).status_code == 404
+        wrong = await client.post("/jobs", json={**body, "config": {"no-such-field": 1}})
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "refused")
+
+
+async def test_a_job_of_a_queue_that_serves_another_tenant_is_refused(api: Api, place: Place, queue: str) -> None:
+    other = {"spec": {"namespaceSelector": {"matchLabels": {TENANT_LABEL: "somebody-else"}}}}
+    place.kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", json.dumps(other))
+    async with api.client(place.tenant) as client:
+        answer = await client.post("/jobs", json={"queue": queue, "config": {"task": "aggregate-usage"}})
+        assert (answer.status_code, answer.json()["code"]) == (403, "queue-not-served")
+        assert (await client.get("/jobs")).json()["items"] == []
 
 
 async def test_what_the_schema_refuses_is_told_with_its_sentence(api: Api, place: Place) -> None:
