@@ -17,6 +17,7 @@ from forge_kinds.analysis.config import AnalysisConfig
 from forge_kinds.analysis.duplication import Duplication, find
 from forge_kinds.analysis.notes import Note
 from forge_kinds.analysis.recommending import recommend
+from forge_kinds.analysis.structure import structure
 from forge_kinds.analysis.summary import Survey, summary
 from forge_kinds.analysis.summary import report as report_document
 from forge_kinds.analysis.surveying import Bench, Planned, survey
@@ -117,6 +118,9 @@ def _result(found: _Found, config: AnalysisConfig, report: Report) -> Result:
 def _further(found: _Found) -> dict[str, Any]:
     """What the summary says beside the score and its findings."""
     further: dict[str, Any] = {"duplication": found.duplication.document()}
+    python = [file.path for file in found.survey.files if file.python and not file.test]
+    if python:
+        further["structure"] = structure({path: found.survey.measured[path].imports for path in python}).document()
     if found.churn:
         further["history"] = found.churn.document(found.survey.ledger)
     if found.standing:
