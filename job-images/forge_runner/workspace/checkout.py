@@ -76,10 +76,24 @@ def _feed(write: Callable[[bytes], object], paths: Sequence[bytes]) -> None:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How far back the history is fetched: so many commits, or those since a day (YYYY-MM-DD, UTC)."""
+
+    commits: int = 1
+    since: str = ""
+
+    @property
+    def argument(self) -> str:
+        """As git takes it."""
+        return f"--shallow-since={self.since}T00:00:00Z" if self.since else f"--depth={self.commits}"
+
+
+@dataclass(frozen=True)
 class Options:
-    """What differs between production and tests."""
+    """What differs between production and tests, and from kind to kind."""
 
     limits: Limits = field(default_factory=Limits)
+    reach: Reach = Reach()
     resolver: Resolve = resolve
     allow_file: bool = False
     credentials: Path = Path(CREDENTIALS_PATH)
@@ -98,7 +112,7 @@ def fetch(assignment: Assignment, workdir: Path, report: Report, options: Option
         location, workdir, credentials, replace(options.limits, seconds=min(options.limits.seconds, assignment.timeout))
     )
     hearing = Hearing(report, credentials.secrets() if credentials else (), FROM, TO - _LAST_SHARE)
-    return Source(location, options.limits, git, hearing).fetched(ref, workdir / "tree")
+    return Source(location, options.limits, git, hearing).fetched(ref, workdir / "tree", options.reach)
 
 
 def _prepared(location: Location, workdir: Path, credentials: Credentials | None, limits: Limits) -> Git:
@@ -124,10 +138,10 @@ class Source:
     git: Git
     hearing: "Hearing"
 
-    def fetched(self, ref: str, root: Path) -> Checkout:
+    def fetched(self, ref: str, root: Path, reach: Reach = Reach()) -> Checkout:
         """One commit, whose files go under `root` when they are asked for. Raises Permanent or Transient."""
         try:
-            self._fetch(ref)
+            self._fetch(ref, reach)
             commit = self.git.output("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
             with self.git.running("ls-tree", "-r", "-l", "-z", "--full-tree", commit) as child:
                 assert child.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -142,10 +156,18 @@ class Source:
             raise explained(str(failure), self.location.host, ref) from None
         return Checkout(root, commit, entries, self.git, self)
 
-    def _fetch(self, ref: str) -> None:
+    def _fetch(self, ref: str, reach: Reach) -> None:
+        try:
+            self._fetch_to(ref, reach)
+        except Failed as failure:
+            if not (reach.since and "no commits selected" in str(failure)):
+                raise
+            self._fetch_to(ref, Reach())  # the newest commit is older than that
+
+    def _fetch_to(self, ref: str, reach: Reach) -> None:
         arguments = (
             "fetch",
-            "--depth=1",
+            reach.argument,
             "--no-tags",
             "--no-recurse-submodules",
             "--no-auto-maintenance",

@@ -41,8 +41,8 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
 
 Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
-    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-private.yaml", "queue.yaml", "retry.yaml",
-    "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
+    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-private.yaml", "queue.yaml",
+    "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
 }  # fmt: skip
 
 
@@ -68,6 +68,17 @@ def test_cancelling_it(forge: Forge, kubectl: Kubectl, example: Example, long_re
 def test_an_analysis_of_a_part(forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]) -> None:
     kubectl.apply(*example("analysis-of-a-part.yaml", serve(CODE)))
     forge.wait_for("flask-sources", Phase.COMPLETED)
+
+
+def test_an_analysis_with_a_gate_is_completed_and_has_a_verdict(
+    forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]
+) -> None:
+    (job,) = example("analysis-gate.yaml", serve(CODE))
+    job["spec"]["config"]["baseline"]["ref"] = "main"  # the server's repositories have this branch only
+    kubectl.apply(job)
+    summary = forge.wait_for("flask-gate", Phase.COMPLETED)["status"]["summary"]
+    assert summary["gate"]["verdict"] == "passed"
+    assert (summary["baseline"]["new"]["total"], summary["baseline"]["unchanged"]) == (0, 1)
 
 
 def test_an_analysis_of_a_private_repository(

@@ -103,6 +103,21 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "a symbol is a module and a name",
     ),
     "a name that is code": ({"config": {"rename": {"symbol": "a.f", "to": "g()"}}}, "a name is letters, digits"),
+    "a baseline that is nothing": ({"config": {"baseline": {}}}, "either a ref or an analysis"),
+    "a baseline that is two": (
+        {"config": {"baseline": {"ref": "main", "analysis": "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"}}},
+        "either a ref or an analysis",
+    ),
+    "a baseline that is an option": ({"config": {"baseline": {"ref": "--upload-pack=x"}}}, "a ref is a branch"),
+    "a baseline that is no id": (
+        {"config": {"baseline": {"analysis": "../nightly"}}},
+        "an analysis is named by its id",
+    ),
+    "an empty gate": ({"config": {"gate": {}}}, "should have at least 1 properties"),
+    "a gate of no severity": ({"config": {"gate": {"noNew": "dreadful"}}}, 'Unsupported value: "dreadful"'),
+    "a gate of 101 per cent": ({"config": {"gate": {"maxNewDuplication": 101}}}, "less than or equal to 100"),
+    "a history of all commits": ({"config": {"history": {"commits": 5001}}}, "less than or equal to 5000"),
+    "a history since yesterday": ({"config": {"history": {"since": "yesterday"}}}, "a day is written as"),
     "a clean-up that is none": ({"config": {"task": "purge-everything"}}, 'Unsupported value: "purge-everything"'),
     "a clean-up with a time of its own": (
         {"config": {"task": "purge-history", "before": "2030-01-01"}},

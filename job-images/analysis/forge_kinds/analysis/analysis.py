@@ -1,6 +1,6 @@
 """The analysis of one commit, from its URL to its result; with a baseline, what changed since."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ from forge_kinds.analysis.baseline.changes import between
 from forge_kinds.analysis.baseline.snapshot import Snapshot
 from forge_kinds.analysis.baseline.sources import Base, base_of
 from forge_kinds.analysis.baseline.standing import Sides, Standing, standing
+from forge_kinds.analysis.churn import Churn, churn_of
 from forge_kinds.analysis.config import AnalysisConfig
 from forge_kinds.analysis.duplication import Duplication, find
 from forge_kinds.analysis.notes import Note
 from forge_kinds.analysis.recommending import recommend
+from forge_kinds.analysis.structure import structure
 from forge_kinds.analysis.summary import Survey, summary
 from forge_kinds.analysis.summary import report as report_document
 from forge_kinds.analysis.surveying import Bench, Planned, survey
@@ -33,17 +35,24 @@ class _Found:
     snapshot: Snapshot
     duplication: Duplication
     standing: Standing | None
+    churn: Churn | None = None
 
 
 def analyse(assignment: Assignment, workdir: Path, report: Report, options: Options | None = None) -> Result:
     """Do the whole work of one attempt. Raises Permanent or Transient."""
     config = AnalysisConfig.read(assignment.config)
-    checkout = fetch(assignment, workdir, report, options or Options())
+    options = options or Options()
+    if config.history:
+        options = replace(options, reach=config.history.reach())
+    checkout = fetch(assignment, workdir, report, options)
     report.log(f"Fetched commit {checkout.commit}: {len(checkout.entries):,} entries")
     head = Planned.of(checkout, config)
     base = base_of(config, head, workdir / "baseline", report)
     report.progress("cloning", 10.0, f"{len(head.files):,} files to analyse")
-    return _result(_found(head, base, config, workdir, report), config, report)
+    found = _found(head, base, config, workdir, report)
+    if config.history:
+        found = replace(found, churn=churn_of(checkout, {file.path for file in head.files}))
+    return _result(found, config, report)
 
 
 def _found(head: Planned, base: Base | None, config: AnalysisConfig, workdir: Path, report: Report) -> _Found:
@@ -109,6 +118,11 @@ def _result(found: _Found, config: AnalysisConfig, report: Report) -> Result:
 def _further(found: _Found) -> dict[str, Any]:
     """What the summary says beside the score and its findings."""
     further: dict[str, Any] = {"duplication": found.duplication.document()}
+    python = [file.path for file in found.survey.files if file.python and not file.test]
+    if python:
+        further["structure"] = structure({path: found.survey.measured[path].imports for path in python}).document()
+    if found.churn:
+        further["history"] = found.churn.document(found.survey.ledger)
     if found.standing:
         further["baseline"] = found.standing.document()
         if found.standing.verdict:

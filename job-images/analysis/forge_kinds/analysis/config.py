@@ -1,6 +1,7 @@
 """What a job's `config` may say about an analysis. The CRD checks it first; what slips through ends Permanent."""
 
-from typing import Annotated, Self
+from datetime import date
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
@@ -10,6 +11,9 @@ from forge_kinds.analysis.findings import Severity
 from forge_kinds.analysis.languages import LANGUAGE_NAMES
 from forge_runner.config import Config
 from forge_runner.sources.selection import MAX_PATTERNS, Pattern, Selection
+from forge_runner.workspace import Reach
+
+MAX_COMMITS: Final = 5_000
 
 
 class _Part(Config):
@@ -53,6 +57,23 @@ class Gate(_Part):
         return self
 
 
+class History(_Part):
+    """How far back the history is looked at, to know which files change often."""
+
+    commits: Annotated[int, Field(ge=2, le=MAX_COMMITS)] | None = None
+    since: date | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.commits is None) == (self.since is None):
+            raise ValueError("name either a number of commits or the day since when")
+        return self
+
+    def reach(self) -> Reach:
+        """As the fetch takes it."""
+        return Reach(since=self.since.isoformat()) if self.since else Reach(self.commits or 1)
+
+
 class AnalysisConfig(Selection):
     """Which part of the repository is analysed, all of it when nothing is said, and what it is compared with."""
 
@@ -60,6 +81,7 @@ class AnalysisConfig(Selection):
     """Names as in the result, in any case (`Python`); secrets are looked for in all files whatever this says."""
     baseline: Baseline | None = None
     gate: Gate | None = None
+    history: History | None = None
 
     @model_validator(mode="after")
     def _gate_has_a_baseline(self) -> Self:

@@ -39,6 +39,8 @@ class Measured:
     """Whether the file turned out to be nothing to analyse (binary, a pointer, one endless line)."""
     prints: bytes = b""
     """Of its lines of code, to find them elsewhere (duplication.prints_of)."""
+    imports: tuple[str, ...] = ()
+    """Of a Python file (imports.imports_of)."""
 
     def encode(self) -> dict[str, Any]:
         """As the worker sends it."""
@@ -54,4 +56,5 @@ class Measured:
             tuple(document["notes"]),
             document["opaque"],
             base64.b64decode(document["prints"]),
+            tuple(document["imports"]),
         )

@@ -8,6 +8,7 @@ import complexipy
 import lizard
 
 from forge_kinds.analysis.duplication import prints_of
+from forge_kinds.analysis.imports import imports_of
 from forge_kinds.analysis.languages import PYTHON, Language, Nature
 from forge_kinds.analysis.leaks import find_secrets
 from forge_kinds.analysis.lines import Lines, counted, natures
@@ -50,7 +51,9 @@ def measure(file: Path, shown: str, language: Language | None, *, analysed: bool
     functions = _functions(file, text, language, notes)
     coded = language.nature is Nature.CODE
     code = ((number, line) for number, line in enumerate(lines, 1) if coded and found[number - 1] is LineNature.CODE)
-    return Measured(counted(found), functions[:MAX_FUNCTIONS], secrets, tuple(notes), prints=prints_of(code))
+    imports = imports_of(lines, found) if language is PYTHON else ()
+    kept = functions[:MAX_FUNCTIONS]
+    return Measured(counted(found), kept, secrets, tuple(notes), prints=prints_of(code), imports=imports)
 
 
 def _made_by_a_program(lines: list[str]) -> bool:

@@ -131,6 +131,8 @@ def _fitted(document: dict[str, Any]) -> dict[str, Any]:
     """Fewer recommendations and places when paths are so long that the summary would be refused."""
     if "duplication" in document and len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
         document["duplication"] = {**document["duplication"], "blocks": []}
+    if "structure" in document and len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
+        document["structure"] = {**document["structure"], "largestCycles": [], "foldersThatImportEachOther": []}
     while len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
         longest = max(("recommendations", "notes"), key=lambda key: len(json.dumps(document[key])))
         if longest == "notes" and any(note["paths"] for note in document["notes"]):

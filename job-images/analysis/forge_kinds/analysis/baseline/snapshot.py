@@ -51,6 +51,7 @@ class Snapshot:
         if len(self.findings) > MAX_FINDINGS:
             return None
         used = sorted({finding.rule for finding in self.findings})
+        number = {rule: at for at, rule in enumerate(used)}
         document = {
             "schema": SCHEMA,
             "commit": self.commit,
@@ -59,7 +60,7 @@ class Snapshot:
             "scope": dict(self.scope),
             "tools": dict(self.tools),
             "rules": [_rule(self.rules[rule]) for rule in used],
-            "findings": [_finding(finding, used.index(finding.rule)) for finding in self.findings],
+            "findings": [_finding(finding, number[finding.rule]) for finding in self.findings],
         }
         body = json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
         return body if len(body) <= MAX_ARTIFACT_BYTES else None
