@@ -19,16 +19,20 @@ from forge_api.routes import (
     results,
     timeline,
     usage,
+    webhooks,
 )
 from forge_api.services import Services
 
 VERSION = "0.1.0"
+_PUBLIC = (
+    analyses, dead_letters, explaining, timeline, results, logs, progress, repositories, webhooks, usage, health,
+)  # fmt: skip
 
 
 def public_app(services: Services) -> FastAPI:
     """Everything that a token of a tenant opens."""
     app = _app("Forge Jobs", services)
-    for module in (analyses, dead_letters, explaining, timeline, results, logs, progress, repositories, usage, health):
+    for module in _PUBLIC:
         app.include_router(module.router)
     app.add_middleware(BodyLimits, limit_of=public_limit)
     app.add_middleware(Measured, metrics=services.metrics, port="public")

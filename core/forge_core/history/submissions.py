@@ -13,15 +13,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forge_core.history.causes import write_fingerprints
 from forge_core.history.database import History, storable
 from forge_core.history.events import event_of
 from forge_core.history.records import End
 from forge_core.resource import Phase
+from forge_core.webhooks import WEBHOOKS
 
 KIND: Final = "analysis"
-"""The kind of work that can be submitted through the API so far."""
+"""The kind of work that users submit through the API so far."""
 CANCELLED_BEFORE_SENT: Final = "CancelledBeforeSent"
 DELETED: Final = "Deleted"
 CANCELLED_BY_USER: Final = "CancelledByUser"
@@ -46,6 +48,7 @@ _INSERT = text("""
         resource_version, stage, progress, attempts, message, reason, failure_class, cancelled_by, created_at)
     values (:id, :tenant, :namespace, :name, :queue, true, :repository_id, :requested_by, cast(:spec as jsonb),
         :priority, 'Queued', 0, '', 0, 0, :message, '', '', '', :created_at)
+    on conflict (id) do nothing returning id
 """)
 _UNSENT = text("""
     select id, tenant, namespace, spec, created_at, extract(epoch from send_after - now())::float8 as due_in from jobs
@@ -93,6 +96,25 @@ _DOUBTFUL = text("""
 _SETTLED = text("update jobs set recorded_at = :now where id = :id and recorded_at is null")
 
 
+async def write_submission(connection: AsyncConnection, job: Submission) -> bool:
+    """Write a job's row within a transaction of the caller's; False when one of its id is there already."""
+    spec = storable(job.spec)
+    values = {
+        "id": job.id,
+        "tenant": job.tenant,
+        "namespace": job.namespace,
+        "name": str(job.id),
+        "queue": spec["queue"],
+        "repository_id": spec.get("repositoryId", ""),
+        "requested_by": spec.get("requestedBy", ""),
+        "spec": json.dumps(spec),
+        "priority": spec["priority"],
+        "message": "Accepted; on its way to the cluster.",
+        "created_at": job.created_at,
+    }
+    return (await connection.execute(_INSERT, values)).first() is not None
+
+
 class Submissions:
     """The API's side of the history. Every method raises HistoryUnavailable while PostgreSQL is away."""
 
@@ -101,22 +123,8 @@ class Submissions:
 
     async def accept(self, job: Submission) -> None:
         """Write the row. From here on the job is not lost."""
-        spec = storable(job.spec)
-        values = {
-            "id": job.id,
-            "tenant": job.tenant,
-            "namespace": job.namespace,
-            "name": str(job.id),
-            "queue": spec["queue"],
-            "repository_id": spec.get("repositoryId", ""),
-            "requested_by": spec.get("requestedBy", ""),
-            "spec": json.dumps(spec),
-            "priority": spec["priority"],
-            "message": "Accepted; on its way to the cluster.",
-            "created_at": job.created_at,
-        }
         async with self._history.begin() as connection:
-            await connection.execute(_INSERT, values)
+            await write_submission(connection, job)
 
     async def unsent(self, within: float = 0.0, limit: int = 100) -> list[Submission]:
         """Accepted jobs without an AnalysisJob that are due, or are so `within` seconds, in the order of their turns.
@@ -170,7 +178,7 @@ class Submissions:
                 completed_at=now,
             )
             await write_fingerprints(connection, [end.id])
-            event = event_of(end, row["kind"] or KIND)
+            event = event_of(end, row["kind"] or _kind_in(row["queue"]))
             if event:
                 told = {"id": event["id"], "job_id": end.id, "tenant": end.tenant, "type": event["type"], "now": now}
                 await connection.execute(_OUTBOX, {**told, "event": json.dumps(event)})
@@ -203,6 +211,11 @@ class Submissions:
         """Somebody has looked: the doubtful job has no AnalysisJob."""
         async with self._history.begin() as connection:
             await connection.execute(_SETTLED, {"id": job_id, "now": now})
+
+
+def _kind_in(queue: str) -> str:
+    """The kind of a job that the operator has never seen; a delivery's end must make no event."""
+    return WEBHOOKS if queue == WEBHOOKS else KIND
 
 
 def _submission(row: RowMapping) -> Submission:
