@@ -4,6 +4,7 @@ import base64
 import json
 import uuid
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -16,6 +17,7 @@ from tests.e2e.hooks import Hooks
 from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
+TABLES = ("jobs", "attempts", "webhook_endpoints", "webhook_deliveries", "outbox")
 
 
 class Tenant:
@@ -91,7 +93,7 @@ def test_an_endpoint_that_answers_500_twice_is_called_a_third_time_with_the_same
     ]  # fmt: skip
     calls = hooks.received(path)
     assert {seen["headers"]["webhook-id"] for seen in calls} == {accepted["messageId"]}
-    gaps = [later["at"] - earlier["at"] for earlier, later in zip(calls, calls[1:], strict=False)]
+    gaps = [later["at"] - earlier["at"] for earlier, later in pairwise(calls)]
     assert gaps[0] >= 1
     assert gaps[1] >= 2
 
@@ -143,9 +145,7 @@ def test_no_secret_is_in_a_row_a_manifest_or_a_log(forge: Forge, tenant: Tenant)
     tenant.delivery(endpoint, "completed")
     bare = endpoint["secret"].removeprefix("whsec_")
     told = [json.dumps([forge.job(name), forge.batch_jobs(name), forge.pods(name)])]
-    told += [
-        str(forge.sql(f"select {table}::text from {table}")) for table in ("jobs", "attempts", "webhook_endpoints")
-    ]
+    told += [str(forge.sql(f"select {table}::text from {table}")) for table in TABLES]
     told += [
         forge.kubectl.run("-n", forge.namespace, "logs", f"deployment/forge-{part}").stdout
         for part in ("api", "operator")

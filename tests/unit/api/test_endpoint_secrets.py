@@ -1,4 +1,4 @@
-"""Endpoints' Secrets in a cluster in memory: never asked for, told to nobody; what a pod tells of a call is looked at."""
+"""Endpoints' Secrets, written and never asked for; what a pod tells of a call is looked at before it is shown."""
 
 import base64
 import uuid
