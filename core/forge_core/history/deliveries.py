@@ -74,13 +74,13 @@ _DUE: Final = text("""
 _MARK: Final = text("update outbox set dispatched_at = now() where id = any(:ids)")
 _SETTLE: Final = text("""
     with seen as (
-        select d.id, d.endpoint_id, j.phase in ('Completed', 'Failed', 'Cancelled') as over, exists (
+        select d.id, d.endpoint_id, j.phase in ('Completed', 'Failed', 'Cancelled') as ended, exists (
             select from attempts a where a.job_uid = j.resource_uid and a.claimed_at >= e.enabled_at
               and a.summary -> 'response' ->> 'status' = '410') as gone
         from webhook_deliveries d join jobs j on j.id = d.id join webhook_endpoints e on e.id = d.endpoint_id
         where d.settled_at is null for update of d skip locked),
     settled as (
-        update webhook_deliveries d set settled_at = now() from seen where d.id = seen.id and (seen.over or seen.gone))
+        update webhook_deliveries d set settled_at = now() from seen where d.id = seen.id and (seen.ended or seen.gone))
     update webhook_endpoints e set enabled = false, disabled_because = :gone
     where e.enabled and e.id in (select endpoint_id from seen where seen.gone) returning e.id
 """)
