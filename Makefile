@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-cluster run-operator run-queues run-e2e run-chart run-faults run-killed run-promises kwok \
-  bench-latency bench-analysis bench-throughput bench-scale bench-faults crds format-check lint types types-local-cluster imports chart scripts
+  bench-latency bench-analysis bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
@@ -108,6 +108,9 @@ bench-scale: install python kwok ## N AnalysisJobs running at once, a restart an
 
 bench-faults: install python ## the promises under faults on the real cluster: make bench-faults [SEED=n] [QUICK=20] [SLOW=3]
 	@SEED=$(SEED) QUICK=$(or $(QUICK),20) SLOW=$(or $(SLOW),3) $(BIN)/python -m bench.faults
+
+bench-webhooks: install python ## from an event to the first call of an endpoint, one at a time and 50 at once against bare Jobs
+	@$(BIN)/python -m bench.webhooks
 
 python:
 	@local-cluster/python.sh project

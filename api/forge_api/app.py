@@ -20,6 +20,7 @@ from forge_api.routes import (
     submissions,
     timeline,
     usage,
+    webhooks,
 )
 from forge_api.services import Services
 
@@ -35,7 +36,7 @@ def public_app(services: Services) -> FastAPI:
     for root in ROOTS:
         for router in (*(module.router for module in of_a_job), dead_letters.of_job):
             app.include_router(router, prefix=root)
-    for module in (submissions, dead_letters, repositories, usage, health):
+    for module in (submissions, dead_letters, repositories, webhooks, usage, health):
         app.include_router(module.router)
     app.add_middleware(BodyLimits, limit_of=public_limit)
     app.add_middleware(Measured, metrics=services.metrics, port="public")

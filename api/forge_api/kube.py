@@ -2,7 +2,7 @@
 
 from typing import Final, Protocol
 
-from forge_core.cluster import MERGE_PATCH, Call, Raw
+from forge_core.cluster import JSON_PATCH, MERGE_PATCH, Call, Raw
 from forge_core.names import FIELD_MANAGER
 
 SECONDS: Final = 5.0
@@ -32,3 +32,14 @@ async def merge(kube: Kubernetes, path: str, body: Raw) -> Raw:
     """Merge patch. Raises ClusterError."""
     query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
     return await kube.request(Call("PATCH", path, query, body, MERGE_PATCH, seconds=SECONDS))
+
+
+async def edit(kube: Kubernetes, path: str, steps: list[Raw]) -> Raw:
+    """JSON patch (RFC 6902). Raises ClusterError."""
+    query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+    return await kube.request(Call("PATCH", path, query, steps, JSON_PATCH, seconds=SECONDS))
+
+
+async def remove(kube: Kubernetes, path: str) -> Raw:
+    """DELETE. Raises ClusterError."""
+    return await kube.request(Call("DELETE", path, {}, {"propagationPolicy": "Background"}, seconds=SECONDS))

@@ -10,6 +10,8 @@ from typing import Final
 
 from forge_api.auth import Verifier
 from forge_api.background import repeating
+from forge_api.dispatching import Dispatcher
+from forge_api.endpoint_secrets import EndpointSecrets
 from forge_api.estimating import Estimating
 from forge_api.internal.identity import Identities
 from forge_api.internal.upkeep import Kept, Upkeep
@@ -28,6 +30,8 @@ from forge_core.history.baselines import Baselines
 from forge_core.history.causes import fill_in
 from forge_core.history.database import History
 from forge_core.history.dead_letters import DeadLetters
+from forge_core.history.deliveries import Deliveries
+from forge_core.history.endpoints import Endpoints
 from forge_core.history.estimates import Estimates
 from forge_core.history.notes import Notes
 from forge_core.history.purge import Purge
@@ -83,6 +87,9 @@ class Services:
     operator: Operator
     estimating: Estimating
     upkeep: Upkeep
+    endpoints: Endpoints
+    endpoint_secrets: EndpointSecrets
+    deliveries: Deliveries
     metrics: Metrics
     life: Life = field(default_factory=Life)
     storing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STORES_AT_ONCE))
@@ -104,6 +111,8 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
         relay = Relay(reader, queries.states, metrics, settings.listeners_per_tenant)
         await stack.enter_async_context(submitter.working())
         await stack.enter_async_context(relay.working())
+        deliveries = Deliveries(history)
+        await stack.enter_async_context(Dispatcher(deliveries, submissions, submitter).working())
         operator = await stack.enter_async_context(
             Operator.connect(settings.operator_url, settings.operator_token.get_secret_value())
         )
@@ -131,6 +140,9 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             submitter=submitter,
             operator=operator,
             estimating=Estimating(Estimates(history)),
+            endpoints=Endpoints(history),
+            endpoint_secrets=EndpointSecrets(kube),
+            deliveries=deliveries,
             upkeep=Upkeep(_kept(settings), Usages(history), Purge(history)),
             metrics=metrics,
         )

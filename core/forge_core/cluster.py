@@ -25,6 +25,7 @@ Raw = dict[str, Any]
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
 """Merges a list such as `status.conditions` by its key; only of Kubernetes' own kinds."""
 MERGE_PATCH: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 REQUEST_SECONDS: Final = 30.0
 WATCH_LINE_BYTES: Final = 8 * 1024 * 1024

@@ -118,6 +118,11 @@ def reported_keys(tenant: str) -> tuple[str, ...]:
     return progress_stream(tenant), job_hash(tenant, "*"), log_stream(tenant, "*")
 
 
+def webhook_secret(endpoint: object) -> str:
+    """The Secret of a webhook endpoint, by its id, in the tenant's namespace."""
+    return f"{JOB_SECRET_PREFIX}webhook-{endpoint}"
+
+
 # --- derived names -----------------------------------------------------------------------------------------------
 MAX_NAME: Final = 63
 

@@ -113,7 +113,21 @@ class MemoryCluster:
             return {"items": [held for path, held in self.objects.items() if path.startswith(f"{call.path}/")]}
         if call.path not in self.objects:
             raise NotFound(404, "NotFound", f"{call.path} not found")
+        if call.method == "DELETE":
+            return self.objects.pop(call.path)
+        if "/secrets/" in call.path and call.method == "PATCH":
+            return self._patch_secret(call)
         return self._patch(call) if call.method == "PATCH" else self.objects[call.path]
+
+    def _patch_secret(self, call: Call) -> Raw:
+        """A merge patch of `data`, or the JSON patch's `copy`, `add` and `replace` of its keys."""
+        data, body = dict(self.objects[call.path]["data"]), call.body
+        for step in body if isinstance(body, list) else []:
+            key = step["path"].removeprefix("/data/")
+            data[key] = data[step["from"].removeprefix("/data/")] if step["op"] == "copy" else step["value"]
+        if isinstance(body, dict):
+            data |= body["data"]
+        return self.put(call.path, {**self.objects[call.path], "data": data})
 
     def _create(self, call: Call) -> Raw:
         body = call.body

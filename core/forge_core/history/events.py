@@ -1,11 +1,13 @@
 """The event that a job's end makes: a CloudEvent (1.0, JSON form) named after the kind of work, ADR-006."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from forge_core.durations import timestamp
 from forge_core.names import GROUP
 from forge_core.resource import Phase
+from forge_core.webhooks import PING
 
 if TYPE_CHECKING:
     from forge_core.history.records import End
@@ -13,6 +15,21 @@ if TYPE_CHECKING:
 SILENT_KINDS: Final = frozenset({"", "webhooks", "cleanup"})
 """Kinds whose outcome is no event: a delivery's or a clean-up's end must never make another delivery."""
 _WORDS: Final = {Phase.COMPLETED: "completed", Phase.FAILED: "failed"}
+
+
+def ping_of(tenant: str, endpoint: UUID, now: datetime) -> dict[str, Any]:
+    """The event of a test that somebody asked for, to one endpoint alone."""
+    return {
+        "specversion": "1.0",
+        "id": str(uuid4()),
+        "source": f"/{GROUP}/{tenant}",
+        "type": PING,
+        "subject": str(endpoint),
+        "time": timestamp(now),
+        "datacontenttype": "application/json",
+        "tenantid": tenant,
+        "data": {"endpointId": str(endpoint)},
+    }
 
 
 def event_of(end: "End", kind: str) -> dict[str, Any] | None:

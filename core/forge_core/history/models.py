@@ -16,7 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -242,6 +242,49 @@ class UsageHourRow(Base):
     computed_at: Mapped[datetime]
 
 
+class WebhookEndpointRow(Base):
+    """Where a tenant wants to be told of events. Its secrets are in the Secret that its id names, never here."""
+
+    __tablename__ = "webhook_endpoints"
+    __table_args__ = (Index("webhook_endpoints_page", "tenant", "created_at", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(String(63))
+    namespace: Mapped[str] = mapped_column(String(63))
+    """Where its Secret is, and its deliveries run."""
+    url: Mapped[str]
+    events: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    """Filters (forge_core.webhooks.EVENT_PATTERN); none are all events."""
+    description: Mapped[str]
+    enabled: Mapped[bool]
+    disabled_because: Mapped[str] = mapped_column(String(32))
+    """`user` or `gone` (it answered 410); "" while it is enabled."""
+    enabled_at: Mapped[datetime]
+    """The last time; a 410 of an attempt before that disables nothing."""
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    rotated_at: Mapped[datetime | None]
+
+
+class WebhookDeliveryRow(Base):
+    """A job that delivers one message to one endpoint."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        Index("webhook_deliveries_page", "endpoint_id", "created_at", "id"),
+        Index("webhook_deliveries_unsettled", "endpoint_id", postgresql_where="settled_at is null"),
+    )
+
+    id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    """The job's; of an event's first delivery it is derived from event and endpoint."""
+    endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
+    message_id: Mapped[str] = mapped_column(String(128))
+    event_type: Mapped[str] = mapped_column(String(63))
+    created_at: Mapped[datetime]
+    settled_at: Mapped[datetime | None]
+    """When its end was looked at for what it means for the endpoint."""
+
+
 class OutboxRow(Base):
     """A CloudEvent or an alert, written in the transaction of what it tells and published afterwards."""
 
@@ -249,6 +292,7 @@ class OutboxRow(Base):
     __table_args__ = (
         UniqueConstraint("job_id", "type"),
         Index("outbox_unpublished", "channel", "tenant", "position", postgresql_where="published_at is null"),
+        Index("outbox_undispatched", "channel", "position", postgresql_where="dispatched_at is null"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -265,4 +309,6 @@ class OutboxRow(Base):
     published_at: Mapped[datetime | None]
     tries: Mapped[int] = mapped_column(server_default="0")
     """Publications that failed."""
+    dispatched_at: Mapped[datetime | None]
+    """When its deliveries to endpoints were written; of events alone."""
     next_try_at: Mapped[datetime | None]

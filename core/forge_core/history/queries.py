@@ -10,7 +10,14 @@ from sqlalchemy import DateTime, Select, Uuid, and_, case, func, literal, or_, s
 from sqlalchemy.orm import aliased
 
 from forge_core.history.database import History
-from forge_core.history.models import ArtifactRow, AttemptRow, JobRow, RepositoryRow
+from forge_core.history.models import (
+    ArtifactRow,
+    AttemptRow,
+    JobRow,
+    RepositoryRow,
+    WebhookDeliveryRow,
+    WebhookEndpointRow,
+)
 from forge_core.resource import INVALID, Phase
 
 
@@ -202,7 +209,11 @@ class Queries:
             await connection.execute(text("select from jobs limit 1"))
 
 
-def newest_first(asked: Select[Any], table: type[JobRow | RepositoryRow], after: Place | None) -> Select[Any]:
+Paged = JobRow | RepositoryRow | WebhookEndpointRow | WebhookDeliveryRow
+"""Tables with the columns of a Place."""
+
+
+def newest_first(asked: Select[Any], table: type[Paged], after: Place | None) -> Select[Any]:
     """Newest first, from `after` on: compared as one row value, so that the page's index serves it."""
     if after is not None:
         place = tuple_(literal(after.created_at, DateTime(timezone=True)), literal(after.id, Uuid()))

@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forge_core.history.causes import write_fingerprints
 from forge_core.history.database import History, storable
@@ -48,6 +49,7 @@ _INSERT = text("""
         phase, resource_version, stage, progress, attempts, message, reason, failure_class, cancelled_by, created_at)
     values (:id, :tenant, :namespace, :name, :queue, :kind, true, :repository_id, :requested_by, cast(:spec as jsonb),
         :priority, 'Queued', 0, '', 0, 0, :message, '', '', '', :created_at)
+    on conflict (id) do nothing returning id
 """)
 _UNSENT = text("""
     select id, tenant, namespace, spec, created_at, extract(epoch from send_after - now())::float8 as due_in from jobs
@@ -95,6 +97,26 @@ _DOUBTFUL = text("""
 _SETTLED = text("update jobs set recorded_at = :now where id = :id and recorded_at is null")
 
 
+async def write_submission(connection: AsyncConnection, job: Submission) -> bool:
+    """Write a job's row within a transaction of the caller's; False when one of its id is there already."""
+    spec = storable(job.spec)
+    values = {
+        "id": job.id,
+        "tenant": job.tenant,
+        "namespace": job.namespace,
+        "name": str(job.id),
+        "queue": spec["queue"],
+        "kind": job.kind,
+        "repository_id": spec.get("repositoryId", ""),
+        "requested_by": spec.get("requestedBy", ""),
+        "spec": json.dumps(spec),
+        "priority": spec["priority"],
+        "message": "Accepted; on its way to the cluster.",
+        "created_at": job.created_at,
+    }
+    return (await connection.execute(_INSERT, values)).first() is not None
+
+
 class Submissions:
     """The API's side of the history. Every method raises HistoryUnavailable while PostgreSQL is away."""
 
@@ -103,23 +125,8 @@ class Submissions:
 
     async def accept(self, job: Submission) -> None:
         """Write the row. From here on the job is not lost."""
-        spec = storable(job.spec)
-        values = {
-            "id": job.id,
-            "tenant": job.tenant,
-            "namespace": job.namespace,
-            "name": str(job.id),
-            "queue": spec["queue"],
-            "kind": job.kind,
-            "repository_id": spec.get("repositoryId", ""),
-            "requested_by": spec.get("requestedBy", ""),
-            "spec": json.dumps(spec),
-            "priority": spec["priority"],
-            "message": "Accepted; on its way to the cluster.",
-            "created_at": job.created_at,
-        }
         async with self._history.begin() as connection:
-            await connection.execute(_INSERT, values)
+            await write_submission(connection, job)
 
     async def unsent(self, within: float = 0.0, limit: int = 100) -> list[Submission]:
         """Accepted jobs without an AnalysisJob that are due, or are so `within` seconds, in the order of their turns.

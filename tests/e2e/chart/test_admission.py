@@ -53,6 +53,12 @@ def test_a_namespace_that_the_queue_does_not_serve_is_refused(kubectl: Kubectl, 
     assert f"queue {queue} does not serve namespace {TENANT_NAMESPACE}" in said
 
 
+def test_a_delivery_that_names_no_endpoint_is_refused(kubectl: Kubectl) -> None:
+    job = analysis_job(TENANT_NAMESPACE, queue="webhooks")
+    done = kubectl.apply(job, check=False)
+    assert "name its Secret in spec.secretRef.name" in done.stderr
+
+
 def test_another_queues_limits_do_not_matter(kubectl: Kubectl, forge: Forge, jobs: Jobs, small_repository: str) -> None:
     name = jobs.submit(small_repository, jobs.queue(paused=True, timeout="1h"), timeout="45m")
     assert wait_until(lambda: forge.phase(name)) == Phase.QUEUED

@@ -41,8 +41,8 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
 
 Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
-    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-private.yaml", "queue.yaml",
-    "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
+    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-private.yaml",
+    "queue.yaml", "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
 }  # fmt: skip
 
 

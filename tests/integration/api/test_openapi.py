@@ -33,7 +33,7 @@ async def test_every_operation_says_what_it_is_and_how_it_fails(api: Api) -> Non
         for path, methods in (await document(api))["paths"].items()
         for method, operation in methods.items()
     ]
-    assert len(operations) == 36
+    assert len(operations) == 45
     for path, method, operation in operations:
         assert operation["description"], (path, method)
         if path in {"/healthz", "/readyz"}:
@@ -63,6 +63,14 @@ async def test_every_body_has_examples(api: Api) -> None:
         "RedriveGroup",
         "RedriveAll",
         "Redrive",
+        "NewEndpoint",
+        "EndpointChanges",
+        "Rotation",
+        "EndpointView",
+        "EndpointWithSecret",
+        "DeliveryView",
+        "CallView",
+        "DeliveryAccepted",
     ):
         fields = schemas[name]["properties"]
         assert any("examples" in field or "example" in field for field in fields.values()), name

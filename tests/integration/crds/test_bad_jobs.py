@@ -15,6 +15,7 @@ URL_FORM = "write it as https://example.com/team/project.git"
 NO_PASSWORD = "url must carry no user and no password: put them into a Secret"
 REF_FORM = "ref must be a name that git knows"
 DURATION_FORM = "timeout must be a duration from 1s to 24h: write for example 30s, 15m or 1h30m"
+SECRET_FORM = "name must begin with forge-job-"
 ORIGIN_FORM = "retryOf must be the id of a failed job as the API shows it"
 PATH_FORM = "a path is relative to the repository's root and stays in it"
 
@@ -80,6 +81,20 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"repository__credentialsSecretRef": {"name": "../s"}},
         "name must be the name of a Secret in this namespace",
     ),
+    "a Secret that was made for something else": ({"secretRef": {"name": "forge-redis"}}, SECRET_FORM),
+    "a Secret with nothing behind its prefix": ({"secretRef": {"name": "forge-job-"}}, SECRET_FORM),
+    "a Secret of another place": ({"secretRef": {"name": "forge-job-../x"}}, SECRET_FORM),
+    "a Secret with a line break": ({"secretRef": {"name": "forge-job-a\n"}}, SECRET_FORM),
+    "a Secret of another namespace": (
+        {"secretRef": {"name": "forge-job-a", "namespace": "kube-system"}},
+        'unknown field "spec.secretRef.namespace"',
+    ),
+    "a Secret without a name": ({"secretRef": {}}, "secretRef.name: Required value"),
+    "a message id with a dot": ({"config": {"messageId": "a.b"}}, "messageId may hold letters, digits"),
+    "a message id with a header behind it": ({"config": {"messageId": "a\r\nX: y"}}, "messageId may hold letters"),
+    "an empty message": ({"config": {"payload": ""}}, "should be at least 1 chars long"),
+    "a message of over 12 KiB": ({"config": {"payload": "x" * 12_289}}, "may not be more than 12288"),
+    "a URL of one's own for a delivery": ({"config": {"url": "https://a.example"}}, 'unknown field "spec.config.url"'),
     "a repository id with a slash": ({"repositoryId": "a/b"}, "repositoryId may hold letters, digits"),
     "a requester on two lines": ({"requestedBy": "me\nroot"}, "requestedBy must hold no control characters"),
     "a configuration that isn't known": ({"config": {"depth": 3}}, 'unknown field "spec.config.depth"'),

@@ -244,8 +244,36 @@ def test_no_role_may_do_everything_or_read_all_secrets() -> None:
             assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"], said
             if "secrets" in rule["resources"]:
                 assert manifest["kind"] == "Role", said
-                assert rule["resourceNames"] == [names.REDIS_SECRET], said
-                assert rule["verbs"] == ["get"], said
+                assert {"list", "watch", "update", "deletecollection"}.isdisjoint(rule["verbs"]), said
+                if "get" in rule["verbs"]:
+                    assert rule["resourceNames"] == [names.REDIS_SECRET], said
+                    assert rule["verbs"] == ["get"], said
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_the_api_writes_secrets_in_tenants_namespaces_alone_and_only_those_of_endpoints(values: str) -> None:
+    manifests = rendered(values)
+    writing = [
+        (manifest["metadata"]["namespace"], rule["verbs"])
+        for manifest in manifests
+        if manifest["kind"] == "Role"
+        for rule in manifest["rules"]
+        if "secrets" in rule["resources"] and rule["verbs"] != ["get"]
+    ]
+    tenants = {
+        manifest["metadata"]["name"]
+        for manifest in manifests
+        if manifest["kind"] == "Namespace" and names.TENANT_LABEL in manifest["metadata"].get("labels", {})
+    }
+    assert {namespace for namespace, _ in writing} == tenants
+    assert all(verbs == ["create", "patch", "delete"] for _, verbs in writing)
+    policy = only(manifests, "ValidatingAdmissionPolicy", "forge-jobs-api-secrets")["spec"]
+    assert policy["failurePolicy"] == "Fail"
+    (rule,) = policy["matchConstraints"]["resourceRules"]
+    assert (rule["resources"], rule["operations"]) == (["secrets"], ["CREATE", "UPDATE", "DELETE"])
+    assert "system:serviceaccount:forge-jobs:forge-api'" in policy["matchConditions"][0]["expression"]
+    prefix = names.webhook_secret("")
+    assert f"metadata.name.startsWith('{prefix}')" in policy["validations"][0]["expression"]
 
 
 def verbs(manifests: list[Manifest], role: str, resource: str) -> set[str]:
