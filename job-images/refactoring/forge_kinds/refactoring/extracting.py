@@ -74,6 +74,14 @@ class _Cut(NamedTuple):
     outputs: tuple[str, ...]
 
 
+class _Moved(NamedTuple):
+    """The whole text with a block moved, the part of it that is concerned, and the new function's name."""
+
+    text: str
+    concerned: str
+    name: str
+
+
 def extracted(text: str, limit: int) -> Extraction:
     """Extract until no function is over the limit or no further block may be moved. Raises SyntaxError, ValueError."""
     result = Extraction(text.removeprefix(_BOM))
@@ -120,10 +128,10 @@ def _improved(result: Extraction, place: _Place, complexity: int) -> str:
         return str(uncertain)
     best: tuple[tuple[int, int, int, int], _Cut, str] | None = None
     for cut in cuts[:MAX_TRIED]:
-        text, new = _moved(result.text, place, cut)
-        rank = _rank(text, new, place, cut)
-        if rank and rank[0] < complexity and (best is None or rank < best[0]):
-            best = (rank, cut, text)
+        moved = _moved(result.text, place, cut)
+        rank = _rank(moved, place, cut) if moved else None
+        if moved and rank and rank[0] < complexity and (best is None or rank < best[0]):
+            best = (rank, cut, moved.text)
     if best is None:
         return "no block can be moved that surely keeps its behaviour and makes it easier to follow"
     _, cut, text = best
@@ -145,15 +153,15 @@ def _defined(text: str) -> Iterator[str]:
             yield from ("any", "all", "sum", "min", "max", "list", "set", "tuple", "dict", "sorted", "frozenset")
 
 
-def _rank(text: str, new: str, place: _Place, cut: _Cut) -> tuple[int, int, int, int] | None:
+def _rank(moved: _Moved, place: _Place, cut: _Cut) -> tuple[int, int, int, int] | None:
     """Lower is better: the worse of the two functions, then both together, then names that cross, then where."""
     try:
-        found: dict[str, int] = {each.name: each.complexity for each in functions_of(text)}
+        found: dict[str, int] = {each.name: each.complexity for each in functions_of(moved.concerned)}
     except ValueError:
         return None
-    if new not in found or place.name not in found or found[new] < 2:
+    if moved.name not in found or place.name not in found or found[moved.name] < 2:
         return None
-    pair = (found[new], found[place.name])
+    pair = (found[moved.name], found[place.name])
     return max(pair), pair[0] + pair[1], len(cut.inputs) + len(cut.outputs), cut.block[0].lineno
 
 
@@ -225,8 +233,8 @@ def _runs(body: Sequence[ast.stmt], *, in_loop: bool, guarded: bool) -> Iterator
             yield from _runs(handler.body, in_loop=loop, guarded=guard)
 
 
-def _moved(text: str, place: _Place, cut: _Cut) -> tuple[str, str]:
-    """The text with the block moved, and the new function's name; "" as text when its lines can't be cut out."""
+def _moved(text: str, place: _Place, cut: _Cut) -> _Moved | None:
+    """The text with the block moved, None when its lines can't be cut out."""
     lines = _LINE.findall(text)
     first, last = cut.block[0], cut.block[-1]
     begin, end = first.lineno - 1, last.end_lineno or first.lineno
@@ -234,7 +242,7 @@ def _moved(text: str, place: _Place, cut: _Cut) -> tuple[str, str]:
     rest = lines[end - 1].encode()[last.end_col_offset or 0 :].decode().strip()
     new = _free_name(text, place.function.name)
     if indent.strip() or (rest and not rest.startswith("#")):
-        return "", new
+        return None
     eol = re.search(r"\r\n|\r|\n", lines[0])
     ending = eol[0] if eol else "\n"
     unit = _unit(lines, place.function)
@@ -247,7 +255,9 @@ def _moved(text: str, place: _Place, cut: _Cut) -> tuple[str, str]:
     target = f"{', '.join(cut.outputs)} = " if cut.outputs else ""
     call = f"{indent}{target}{new}({names}){ending}"
     top = _top(lines, place.outer)
-    return "".join([*lines[:top], *made, *lines[top:begin], call, *lines[end:]]), new
+    around, bottom = [*made, *lines[top:begin], call], place.outer.end_lineno or end
+    whole = "".join([*lines[:top], *around, *lines[end:]])
+    return _Moved(whole, "".join([*around, *lines[end:bottom]]), new)
 
 
 def _unit(lines: Sequence[str], function: Function) -> str:
