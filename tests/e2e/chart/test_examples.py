@@ -43,6 +43,7 @@ Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
     "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-private.yaml",
     "queue.yaml", "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
+    "refactoring-extract.yaml",
 }  # fmt: skip
 
 
@@ -143,6 +144,12 @@ def test_a_renaming(forge: Forge, kubectl: Kubectl, example: Example, serve: Cal
     code = {"src/flask/__init__.py": "", "src/flask/helpers.py": "def get_debug_flag():\n    return False\n"}
     kubectl.apply(*example("refactoring-rename.yaml", serve(code)))
     forge.wait_for("flask-renamed", Phase.COMPLETED)
+
+
+def test_an_extraction(forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]) -> None:
+    kubectl.apply(*example("refactoring-extract.yaml", serve(CODE)))
+    job = forge.wait_for("flask-split", Phase.COMPLETED)
+    assert job["status"]["summary"]["message"].startswith("Nothing to change")
 
 
 def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example) -> None:

@@ -195,6 +195,7 @@ GOOD: dict[str, dict[str, Any]] = {
             "fix": ["SIM118", "PIE"],
             "modernize": "3.12",
             "imports": ["sort", "remove-unused"],
+            "extract": {"over": 15},
             "rename": {"symbol": "a.b.naïve", "to": "_f2"},
         }
     },

@@ -72,6 +72,14 @@ def test_an_import_that_a_change_leaves_unused_goes_with_it_and_no_other(refacto
     assert "F401" in done.why["kept/__init__.py"]
 
 
+def test_only_the_rule_that_spoils_a_file_is_dropped(refactored: Refactor) -> None:
+    body = b"import os\nfrom typing import List\n\n\nclass A(object):\n    x: List[int] = []\n"
+    done = refactored({b"a.py": body}, modernize="3.12")
+    assert done.now("a.py") == body.replace(b"(object)", b"")
+    assert [each["rule"] for each in done.listed["changes"]] == ["UP004"]
+    assert [each["rule"] for each in done.listed["dropped"]] == ["UP006"]
+
+
 def test_nothing_to_change_is_a_result_that_says_so(refactored: Refactor) -> None:
     done = refactored({b"a.py": b"x = 1\n"}, imports=["sort"])
     assert done.summary["message"] == "Nothing to change in 1 files."

@@ -16,6 +16,7 @@ class Operation(StrEnum):
     """What can be done, in the order in which it is done."""
 
     RENAME = "rename"
+    EXTRACT = "extract"
     MODERNIZE = "modernize"
     FIX = "fix"
     IMPORTS = "imports"
@@ -57,10 +58,18 @@ class Rename(_Part):
         return self
 
 
+class Extract(_Part):
+    """Functions that are hard to follow are split."""
+
+    over: Annotated[int, Field(ge=5, le=1000)]
+    """The cognitive complexity above which a function is."""
+
+
 class RefactoringConfig(Selection):
     """At least one operation; several are done one after the other, into one patch."""
 
     rename: Rename | None = None
+    extract: Extract | None = None
     modernize: Target | None = None
     fix: Annotated[tuple[RuleName, ...], Field(max_length=50)] = ()
     imports: Annotated[tuple[Imports, ...], Field(max_length=2)] = ()

@@ -34,7 +34,17 @@ def _rename(request: dict[str, Any]) -> Answer:
     return {**found.document(), "left": mentions(found.text, sought.old)}
 
 
-_QUESTIONS: Final[dict[str, Callable[[dict[str, Any]], Answer]]] = {"measure": _measure, "rename": _rename}
+def _extract(request: dict[str, Any]) -> Answer:
+    from forge_kinds.refactoring.extracting import extracted  # noqa: PLC0415 - only when it is asked for
+
+    return extracted(Path(request["file"]).read_bytes().decode(), int(request["limit"])).document()
+
+
+_QUESTIONS: Final[dict[str, Callable[[dict[str, Any]], Answer]]] = {
+    "measure": _measure,
+    "rename": _rename,
+    "extract": _extract,
+}
 
 
 def main() -> None:

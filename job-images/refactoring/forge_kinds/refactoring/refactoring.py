@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,11 +12,12 @@ from typing import Final
 from forge_core.assignment import Assignment
 from forge_kinds.refactoring.asking import Asker
 from forge_kinds.refactoring.changes import Change, Done, Dropped
-from forge_kinds.refactoring.config import Operation, RefactoringConfig
+from forge_kinds.refactoring.config import Operation, RefactoringConfig, Rename
 from forge_kinds.refactoring.fixing import Fixer
 from forge_kinds.refactoring.inventory import SourceFile, first_party, plan
 from forge_kinds.refactoring.judging import objection
 from forge_kinds.refactoring.linting import Linter
+from forge_kinds.refactoring.moving import Extractor
 from forge_kinds.refactoring.notes import Notes
 from forge_kinds.refactoring.patching import Patch, patch_of
 from forge_kinds.refactoring.renaming import Renamer
@@ -96,25 +97,32 @@ class _Refactoring:
 
     def _operated(self, operation: Operation, files: Sequence[SourceFile], meter: Meter) -> list[Done]:
         if operation is Operation.RENAME and self.config.rename:
-            everything = plan(
-                self.checkout.entries, self.config.model_copy(update={"paths": (), "exclude": ()}), Notes()
-            )
-            self.checkout.write([each.raw for each in everything])
-            may_change = frozenset(file.path for file in files)
-            done = Renamer(self.config.rename, self.surveyor.asker, everything, may_change).run()
+            done = self._renamed(self.config.rename, files)
             meter.done(len(files))
             return done
-        rules = rules_of(operation, self.config, first_party(self.checkout.entries))
-        linter = self.surveyor.linter
-        fixer = Fixer(operation, rules, linter, linter.tree, self.notes)
+        work = self._work(operation)
 
         def batch(part: Sequence[SourceFile]) -> list[Done]:
-            done = fixer.batch(part)
+            done = work(part)
             meter.done(len(part))
             return done
 
         with ThreadPoolExecutor(self.surveyor.cpus) as pool:
             return [done for part in pool.map(batch, batches(files)) for done in part]
+
+    def _work(self, operation: Operation) -> Callable[[Sequence[SourceFile]], list[Done]]:
+        linter = self.surveyor.linter
+        if operation is Operation.EXTRACT and self.config.extract:
+            return Extractor(self.config.extract.over, self.surveyor.asker, linter, self.notes).batch
+        rules = rules_of(operation, self.config, first_party(self.checkout.entries))
+        return Fixer(operation, rules, linter, linter.tree, self.notes).batch
+
+    def _renamed(self, rename: Rename, files: Sequence[SourceFile]) -> list[Done]:
+        """Over all of the repository's own files: what may not change is looked at too."""
+        everywhere = self.config.model_copy(update={"paths": (), "exclude": ()})
+        everything = plan(self.checkout.entries, everywhere, Notes())
+        self.checkout.write([each.raw for each in everything])
+        return Renamer(rename, self.surveyor.asker, everything, frozenset(file.path for file in files)).run()
 
     def _verified(self, touched: Sequence[SourceFile], before: Survey) -> tuple[Survey, dict[str, str]]:
         """How all files stand now, and why some had to be put back: the net under what the operations judged."""

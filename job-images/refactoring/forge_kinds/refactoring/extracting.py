@@ -1,0 +1,306 @@
+"""Moves a block of a function that is hard to follow into a function of its own, where behaviour is kept for certain.
+
+Runs in the process that reads files, which parses only. The rules are in borders.py and flow.py; docs/refactoring.md
+tells them.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from forge_kinds.refactoring.borders import crossed, unfit
+from forge_kinds.refactoring.complexity import functions_of
+from forge_kinds.refactoring.flow import Flow, Function, Uncertain, arguments, loaded, stored
+
+MAX_STEPS: Final = 100
+"""Functions that are made in one file."""
+MAX_RUNS: Final = 3_000
+MAX_TRIED: Final = 150
+MAX_PARAMETERS: Final = 6
+MAX_RESULTS: Final = 3
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_BOM: Final = "\ufeff"
+
+
+class Step(NamedTuple):
+    """A function that was made (`reason`), or one that was left as it is and why."""
+
+    line: int
+    function: str
+    reason: str
+
+
+@dataclass
+class Extraction:
+    """The text after all steps."""
+
+    text: str
+    made: list[Step] = field(default_factory=list)
+    left: list[Step] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """As an answer."""
+        return {
+            "text": self.text,
+            "made": [list(each) for each in self.made],
+            "left": [list(each) for each in self.left],
+        }
+
+
+class _Place(NamedTuple):
+    """A function of a module, or of a class of a module."""
+
+    function: Function
+    outer: ast.stmt
+    in_class: bool
+    name: str
+
+
+class _Run(NamedTuple):
+    """A block, and what is around it inside its function."""
+
+    block: Sequence[ast.stmt]
+    in_loop: bool
+    guarded: bool
+
+
+class _Cut(NamedTuple):
+    """A block that may be moved."""
+
+    block: Sequence[ast.stmt]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class _Moved(NamedTuple):
+    """The whole text with a block moved, the part of it that is concerned, and the new function's name."""
+
+    text: str
+    concerned: str
+    name: str
+
+
+def extracted(text: str, limit: int) -> Extraction:
+    """Extract until no function is over the limit or no further block may be moved. Raises SyntaxError, ValueError."""
+    result = Extraction(text.removeprefix(_BOM))
+    left: dict[str, Step] = {}
+    while len(result.made) < MAX_STEPS:
+        hard = {each.name: each for each in functions_of(result.text) if each.complexity > limit}
+        places = {place.name: place for place in _places(ast.parse(result.text))}
+        name = next((name for name in hard if name not in left), None)
+        if name is None:
+            break
+        place, function = places.get(name), hard[name]
+        why = (
+            "it is nested, or not the only one of its name"
+            if place is None
+            else _improved(result, place, function.complexity)
+        )
+        if why:
+            left[name] = Step(function.line, name, f"Complexity {function.complexity}: {why}.")
+    result.left = list(left.values())
+    result.text = (_BOM if text.startswith(_BOM) else "") + result.text
+    return result
+
+
+def _places(module: ast.Module) -> Iterator[_Place]:
+    found: dict[str, list[_Place]] = {}
+    for outer in module.body:
+        inner = outer.body if isinstance(outer, ast.ClassDef) else [outer]
+        for each in inner:
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+                of_class = isinstance(outer, ast.ClassDef)
+                name = f"{outer.name}::{each.name}" if isinstance(outer, ast.ClassDef) else each.name
+                found.setdefault(name, []).append(_Place(each, outer, of_class, name))
+    return (places[0] for places in found.values() if len(places) == 1)
+
+
+def _improved(result: Extraction, place: _Place, complexity: int) -> str:
+    """Make the best step; "" when one was made, else why none was."""
+    names = frozenset({*stored([ast.parse(result.text)]), *_defined(result.text)})
+    if why := unfit(place.function, names):
+        return why
+    try:
+        cuts = list(_cuts(place))
+    except Uncertain as uncertain:
+        return str(uncertain)
+    best: tuple[tuple[int, int, int, int], _Cut, str] | None = None
+    for cut in cuts[:MAX_TRIED]:
+        moved = _moved(result.text, place, cut)
+        rank = _rank(moved, place, cut) if moved else None
+        if moved and rank and rank[0] < complexity and (best is None or rank < best[0]):
+            best = (rank, cut, moved.text)
+    if best is None:
+        return "no block can be moved that surely keeps its behaviour and makes it easier to follow"
+    _, cut, text = best
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError):
+        return "the block's text can't be moved as it stands"
+    reason = f"{place.name} had a complexity of {complexity}; {len(cut.block)} of its statements became a function"
+    result.made.append(Step(cut.block[0].lineno, place.name, reason))
+    result.text = text
+    return ""
+
+
+def _defined(text: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            yield from ("any", "all", "sum", "min", "max", "list", "set", "tuple", "dict", "sorted", "frozenset")
+
+
+def _rank(moved: _Moved, place: _Place, cut: _Cut) -> tuple[int, int, int, int] | None:
+    """Lower is better: the worse of the two functions, then both together, then names that cross, then where."""
+    try:
+        found: dict[str, int] = {each.name: each.complexity for each in functions_of(moved.concerned)}
+    except ValueError:
+        return None
+    if moved.name not in found or place.name not in found or found[moved.name] < 2:
+        return None
+    pair = (found[moved.name], found[place.name])
+    return max(pair), pair[0] + pair[1], len(cut.inputs) + len(cut.outputs), cut.block[0].lineno
+
+
+def _cuts(place: _Place) -> Iterator[_Cut]:
+    function = place.function
+    names = arguments(function) | stored(function.body)
+    whole = Flow(names)
+    whole.run(function.body, arguments(function))
+    unstable = {node.name for node in ast.walk(function) if isinstance(node, ast.ExceptHandler) and node.name}
+    read = loaded(function.body)
+    for number, run in enumerate(_runs(function.body, in_loop=False, guarded=False)):
+        if number == MAX_RUNS:
+            return
+        entry = whole.entry.get(id(run.block[0]))
+        if entry is None or crossed(run.block, in_class=place.in_class):
+            continue
+        cut = _cut(run, function, names, entry)
+        if cut and not unstable & {*cut.inputs, *cut.outputs} and stored(run.block) <= read | unstable:
+            yield cut
+
+
+def _cut(run: _Run, function: Function, names: frozenset[str], entry: frozenset[str]) -> _Cut | None:
+    inside = Flow(names)
+    sure = inside.run(run.block, frozenset())
+    if sure is None:
+        return None
+    bound = stored(run.block)
+    within = {id(node) for statement in run.block for node in ast.walk(statement)}
+    around = _read_outside(function, within)
+    inputs = set(inside.needs)
+    outputs = bound & (around | (inputs if run.in_loop else set()))
+    inputs |= outputs - sure
+    if not inputs <= entry or (run.guarded and outputs):
+        return None
+    if len(inputs) > MAX_PARAMETERS or len(outputs) > MAX_RESULTS:
+        return None
+    return _Cut(run.block, tuple(sorted(inputs, key=_self_first)), tuple(sorted(outputs)))
+
+
+def _self_first(name: str) -> tuple[bool, str]:
+    return name not in {"self", "cls"}, name
+
+
+def _read_outside(function: Function, within: set[int]) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(function):
+        if id(node) in within:
+            continue
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return found
+
+
+def _runs(body: Sequence[ast.stmt], *, in_loop: bool, guarded: bool) -> Iterator[_Run]:
+    """Runs of statements, largest first; never all of a function's or a branch's own one statement twice."""
+    for size in range(len(body), 0, -1):
+        for first in range(len(body) - size + 1):
+            block = body[first : first + size]
+            if any(isinstance(each, ast.If | ast.For | ast.While | ast.Try | ast.With) for each in block):
+                yield _Run(block, in_loop, guarded)
+    for each in body:
+        loop = in_loop or isinstance(each, ast.For | ast.AsyncFor | ast.While)
+        guard = guarded or isinstance(each, ast.Try | ast.With | ast.AsyncWith)
+        for name in ("body", "orelse", "finalbody"):
+            yield from _runs(getattr(each, name, []), in_loop=loop, guarded=guard)
+        for handler in getattr(each, "handlers", []):
+            yield from _runs(handler.body, in_loop=loop, guarded=guard)
+
+
+def _moved(text: str, place: _Place, cut: _Cut) -> _Moved | None:
+    """The text with the block moved, None when its lines can't be cut out."""
+    lines = _LINE.findall(text)
+    first, last = cut.block[0], cut.block[-1]
+    begin, end = first.lineno - 1, last.end_lineno or first.lineno
+    indent = lines[begin].encode()[: first.col_offset].decode()
+    rest = lines[end - 1].encode()[last.end_col_offset or 0 :].decode().strip()
+    new = _free_name(text, place.function.name)
+    if indent.strip() or (rest and not rest.startswith("#")):
+        return None
+    eol = re.search(r"\r\n|\r|\n", lines[0])
+    ending = eol[0] if eol else "\n"
+    unit = _unit(lines, place.function)
+    names = ", ".join(cut.inputs)
+    body = list(_reindented(lines[begin:end], indent, unit, _kept(cut.block, begin)))
+    if not body[-1].endswith(("\r", "\n")):
+        body[-1] += ending
+    results = [f"{unit}return {', '.join(cut.outputs)}{ending}"] if cut.outputs else []
+    made = [f"def {new}({names}):{ending}", *body, *results, ending, ending]
+    target = f"{', '.join(cut.outputs)} = " if cut.outputs else ""
+    call = f"{indent}{target}{new}({names}){ending}"
+    top = _top(lines, place.outer)
+    around, bottom = [*made, *lines[top:begin], call], place.outer.end_lineno or end
+    whole = "".join([*lines[:top], *around, *lines[end:]])
+    return _Moved(whole, "".join([*around, *lines[end:bottom]]), new)
+
+
+def _unit(lines: Sequence[str], function: Function) -> str:
+    inner = function.body[0]
+    found = lines[inner.lineno - 1].encode()[: inner.col_offset].decode()
+    outer = lines[function.lineno - 1].encode()[: function.col_offset].decode()
+    step = found.removeprefix(outer)
+    return step if step and not step.strip() else "    "
+
+
+def _top(lines: Sequence[str], outer: ast.stmt) -> int:
+    """Where a new function goes: above decorators and the comments that stand directly over them."""
+    decorators = getattr(outer, "decorator_list", [])
+    top: int = min([outer.lineno, *(each.lineno for each in decorators)]) - 1
+    while top > 0 and lines[top - 1].startswith("#") and not lines[top - 1].startswith("#!"):
+        top -= 1
+    return top
+
+
+def _kept(block: Sequence[ast.stmt], begin: int) -> set[int]:
+    """Lines of the block that begin inside a string: their indentation is a part of it."""
+    return {
+        line - 1 - begin
+        for statement in block
+        for node in ast.walk(statement)
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
+        for line in range(node.lineno + 1, (node.end_lineno or node.lineno) + 1)
+    }
+
+
+def _reindented(lines: Sequence[str], indent: str, unit: str, kept: set[int]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        if number in kept or not line.strip():
+            yield line
+        elif line.startswith(indent):
+            yield unit + line.removeprefix(indent)
+        else:
+            yield unit + line.lstrip() if line.lstrip().startswith("#") else line
+
+
+def _free_name(text: str, function: str) -> str:
+    words = set(re.findall(r"\w+", text))
+    number = 1
+    while f"_{function.strip('_')}_part_{number}" in words:
+        number += 1
+    return f"_{function.strip('_')}_part_{number}"
