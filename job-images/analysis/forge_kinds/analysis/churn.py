@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from forge_kinds.analysis.config import MAX_COMMITS
-from forge_kinds.analysis.inventory import display
 from forge_kinds.analysis.ledger import Ledger
 from forge_kinds.analysis.scoring import cost
 from forge_runner.report import Transient
+from forge_runner.sources.selection import display
 from forge_runner.workspace import Checkout
 from forge_runner.workspace.git import Failed, Stopped
 
