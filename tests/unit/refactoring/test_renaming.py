@@ -76,6 +76,7 @@ REFUSED: dict[str, tuple[dict[bytes, bytes], dict[str, Any], str]] = {
         {b"m.py": TARGET, b"x.py": b"import m\nprint(m.old)\n"}, {"paths": ["m.py"]}, "x.py uses the symbol"),
     "a use in a file that can't be read": (
         {b"m.py": TARGET, b"x.py": b"from m import old\nprint old\n"}, {}, "can't be read"),
+    "a name that is itself a finding": ({b"m.py": TARGET}, {"to": "l"}, "m.py: The file would have 1 findings"),
     "a keyword": ({b"m.py": TARGET}, {"to": "class"}, "config.rename.to"),
     "no dotted name": ({b"m.py": TARGET}, {"symbol": "old"}, "config.rename.symbol"),
     "code as a name": ({b"m.py": TARGET}, {"to": "x; import os"}, "config.rename.to"),

@@ -5,13 +5,13 @@ tells them.
 """
 
 import ast
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from forge_kinds.refactoring.borders import crossed, unfit
 from forge_kinds.refactoring.complexity import functions_of
+from forge_kinds.refactoring.cutting import Cut, Moved, Place, moved_text
 from forge_kinds.refactoring.flow import Flow, Function, Uncertain, arguments, loaded, stored
 
 MAX_STEPS: Final = 100
@@ -20,7 +20,6 @@ MAX_RUNS: Final = 3_000
 MAX_TRIED: Final = 150
 MAX_PARAMETERS: Final = 6
 MAX_RESULTS: Final = 3
-_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _BOM: Final = "\ufeff"
 
 
@@ -49,37 +48,12 @@ class Extraction:
         }
 
 
-class _Place(NamedTuple):
-    """A function of a module, or of a class of a module."""
-
-    function: Function
-    outer: ast.stmt
-    in_class: bool
-    name: str
-
-
 class _Run(NamedTuple):
     """A block, and what is around it inside its function."""
 
     block: Sequence[ast.stmt]
     in_loop: bool
     guarded: bool
-
-
-class _Cut(NamedTuple):
-    """A block that may be moved."""
-
-    block: Sequence[ast.stmt]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-
-
-class _Moved(NamedTuple):
-    """The whole text with a block moved, the part of it that is concerned, and the new function's name."""
-
-    text: str
-    concerned: str
-    name: str
 
 
 def extracted(text: str, limit: int) -> Extraction:
@@ -105,19 +79,19 @@ def extracted(text: str, limit: int) -> Extraction:
     return result
 
 
-def _places(module: ast.Module) -> Iterator[_Place]:
-    found: dict[str, list[_Place]] = {}
+def _places(module: ast.Module) -> Iterator[Place]:
+    found: dict[str, list[Place]] = {}
     for outer in module.body:
         inner = outer.body if isinstance(outer, ast.ClassDef) else [outer]
         for each in inner:
             if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
                 of_class = isinstance(outer, ast.ClassDef)
                 name = f"{outer.name}::{each.name}" if isinstance(outer, ast.ClassDef) else each.name
-                found.setdefault(name, []).append(_Place(each, outer, of_class, name))
+                found.setdefault(name, []).append(Place(each, outer, of_class, name))
     return (places[0] for places in found.values() if len(places) == 1)
 
 
-def _improved(result: Extraction, place: _Place, complexity: int) -> str:
+def _improved(result: Extraction, place: Place, complexity: int) -> str:
     """Make the best step; "" when one was made, else why none was."""
     names = frozenset({*stored([ast.parse(result.text)]), *_defined(result.text)})
     if why := unfit(place.function, names):
@@ -126,9 +100,9 @@ def _improved(result: Extraction, place: _Place, complexity: int) -> str:
         cuts = list(_cuts(place))
     except Uncertain as uncertain:
         return str(uncertain)
-    best: tuple[tuple[int, int, int, int], _Cut, str] | None = None
+    best: tuple[tuple[int, int, int, int], Cut, str] | None = None
     for cut in cuts[:MAX_TRIED]:
-        moved = _moved(result.text, place, cut)
+        moved = moved_text(result.text, place, cut)
         rank = _rank(moved, place, cut) if moved else None
         if moved and rank and rank[0] < complexity and (best is None or rank < best[0]):
             best = (rank, cut, moved.text)
@@ -153,7 +127,7 @@ def _defined(text: str) -> Iterator[str]:
             yield from ("any", "all", "sum", "min", "max", "list", "set", "tuple", "dict", "sorted", "frozenset")
 
 
-def _rank(moved: _Moved, place: _Place, cut: _Cut) -> tuple[int, int, int, int] | None:
+def _rank(moved: Moved, place: Place, cut: Cut) -> tuple[int, int, int, int] | None:
     """Lower is better: the worse of the two functions, then both together, then names that cross, then where."""
     try:
         found: dict[str, int] = {each.name: each.complexity for each in functions_of(moved.concerned)}
@@ -165,7 +139,7 @@ def _rank(moved: _Moved, place: _Place, cut: _Cut) -> tuple[int, int, int, int] 
     return max(pair), pair[0] + pair[1], len(cut.inputs) + len(cut.outputs), cut.block[0].lineno
 
 
-def _cuts(place: _Place) -> Iterator[_Cut]:
+def _cuts(place: Place) -> Iterator[Cut]:
     function = place.function
     names = arguments(function) | stored(function.body)
     whole = Flow(names)
@@ -183,7 +157,7 @@ def _cuts(place: _Place) -> Iterator[_Cut]:
             yield cut
 
 
-def _cut(run: _Run, function: Function, names: frozenset[str], entry: frozenset[str]) -> _Cut | None:
+def _cut(run: _Run, function: Function, names: frozenset[str], entry: frozenset[str]) -> Cut | None:
     inside = Flow(names)
     sure = inside.run(run.block, frozenset())
     if sure is None:
@@ -198,7 +172,7 @@ def _cut(run: _Run, function: Function, names: frozenset[str], entry: frozenset[
         return None
     if len(inputs) > MAX_PARAMETERS or len(outputs) > MAX_RESULTS:
         return None
-    return _Cut(run.block, tuple(sorted(inputs, key=_self_first)), tuple(sorted(outputs)))
+    return Cut(run.block, tuple(sorted(inputs, key=_self_first)), tuple(sorted(outputs)))
 
 
 def _self_first(name: str) -> tuple[bool, str]:
@@ -231,76 +205,3 @@ def _runs(body: Sequence[ast.stmt], *, in_loop: bool, guarded: bool) -> Iterator
             yield from _runs(getattr(each, name, []), in_loop=loop, guarded=guard)
         for handler in getattr(each, "handlers", []):
             yield from _runs(handler.body, in_loop=loop, guarded=guard)
-
-
-def _moved(text: str, place: _Place, cut: _Cut) -> _Moved | None:
-    """The text with the block moved, None when its lines can't be cut out."""
-    lines = _LINE.findall(text)
-    first, last = cut.block[0], cut.block[-1]
-    begin, end = first.lineno - 1, last.end_lineno or first.lineno
-    indent = lines[begin].encode()[: first.col_offset].decode()
-    rest = lines[end - 1].encode()[last.end_col_offset or 0 :].decode().strip()
-    new = _free_name(text, place.function.name)
-    if indent.strip() or (rest and not rest.startswith("#")):
-        return None
-    eol = re.search(r"\r\n|\r|\n", lines[0])
-    ending = eol[0] if eol else "\n"
-    unit = _unit(lines, place.function)
-    names = ", ".join(cut.inputs)
-    body = list(_reindented(lines[begin:end], indent, unit, _kept(cut.block, begin)))
-    if not body[-1].endswith(("\r", "\n")):
-        body[-1] += ending
-    results = [f"{unit}return {', '.join(cut.outputs)}{ending}"] if cut.outputs else []
-    made = [f"def {new}({names}):{ending}", *body, *results, ending, ending]
-    target = f"{', '.join(cut.outputs)} = " if cut.outputs else ""
-    call = f"{indent}{target}{new}({names}){ending}"
-    top = _top(lines, place.outer)
-    around, bottom = [*made, *lines[top:begin], call], place.outer.end_lineno or end
-    whole = "".join([*lines[:top], *around, *lines[end:]])
-    return _Moved(whole, "".join([*around, *lines[end:bottom]]), new)
-
-
-def _unit(lines: Sequence[str], function: Function) -> str:
-    inner = function.body[0]
-    found = lines[inner.lineno - 1].encode()[: inner.col_offset].decode()
-    outer = lines[function.lineno - 1].encode()[: function.col_offset].decode()
-    step = found.removeprefix(outer)
-    return step if step and not step.strip() else "    "
-
-
-def _top(lines: Sequence[str], outer: ast.stmt) -> int:
-    """Where a new function goes: above decorators and the comments that stand directly over them."""
-    decorators = getattr(outer, "decorator_list", [])
-    top: int = min([outer.lineno, *(each.lineno for each in decorators)]) - 1
-    while top > 0 and lines[top - 1].startswith("#") and not lines[top - 1].startswith("#!"):
-        top -= 1
-    return top
-
-
-def _kept(block: Sequence[ast.stmt], begin: int) -> set[int]:
-    """Lines of the block that begin inside a string: their indentation is a part of it."""
-    return {
-        line - 1 - begin
-        for statement in block
-        for node in ast.walk(statement)
-        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
-        for line in range(node.lineno + 1, (node.end_lineno or node.lineno) + 1)
-    }
-
-
-def _reindented(lines: Sequence[str], indent: str, unit: str, kept: set[int]) -> Iterator[str]:
-    for number, line in enumerate(lines):
-        if number in kept or not line.strip():
-            yield line
-        elif line.startswith(indent):
-            yield unit + line.removeprefix(indent)
-        else:
-            yield unit + line.lstrip() if line.lstrip().startswith("#") else line
-
-
-def _free_name(text: str, function: str) -> str:
-    words = set(re.findall(r"\w+", text))
-    number = 1
-    while f"_{function.strip('_')}_part_{number}" in words:
-        number += 1
-    return f"_{function.strip('_')}_part_{number}"

@@ -133,6 +133,9 @@ class _Refactoring:
             why = objection(before.standings[file.path], after) if after else "The file can no longer be read."
             if why:
                 refused[file.path] = why
+        if refused and self.config.rename:  # to put one file back would leave half of a renaming
+            path, why = min(refused.items())
+            raise Permanent(f"config.rename: {path[:200]}: {why} Nothing is renamed.")
         self.checkout.write([file.raw for file in touched if file.path in refused])
         kept = Survey(
             {path: standing for path, standing in later.standings.items() if path not in refused},
