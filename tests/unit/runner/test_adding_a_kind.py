@@ -50,7 +50,9 @@ def test_a_field_of_two_kinds_has_one_schema_and_both_descriptions(added: NewKin
     shared = {"paths": {**config(ROOT)["paths"], "description": "For a line count: only below these."}}
     (added.folder / "config.yaml").write_text(yaml.safe_dump(shared))
     assert added.compose().returncode == 0
-    assert config(added.root)["paths"]["description"].endswith("is analysed. For a line count: only below these.")
+    described = config(added.root)["paths"]["description"]
+    assert described.startswith("For an analysis: only files under these paths")
+    assert "For a line count: only below these." in described
     shared["paths"]["maxItems"] = 7
     (added.folder / "config.yaml").write_text(yaml.safe_dump(shared))
     refused = added.compose()
