@@ -52,13 +52,7 @@ def services(kubectl: Kubectl) -> Iterator[None]:
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "keys", "namespace": SERVICES}, "data": keys},
         *server("postgres", images["postgres"], 5432, env=[{"name": "POSTGRES_PASSWORD", "value": PASSWORD}]),
         *server("redis", images["redis"], 6379, args=["redis-server", "--requirepass", PASSWORD]),
-<<<<<<< HEAD
-        *server(
-            "identity", images["api"], 8000, command=[*["python", "-m", "http.server", "8000", "--directory", "/keys"]]
-        ),
-=======
         *server("identity", images["api"], 8000, command=SERVE_KEYS),
->>>>>>> main
     )
     kubectl.run("-n", SERVICES, "wait", "pod", "--all", "--for=condition=Ready", "--timeout=110s")
     yield
