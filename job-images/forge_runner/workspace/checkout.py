@@ -115,6 +115,10 @@ def fetch(assignment: Assignment, workdir: Path, report: Report, options: Option
     return Source(location, options.limits, git, hearing).fetched(ref, workdir / "tree", options.reach)
 
 
+_NONE_SINCE: Final = ("no commits selected", "error processing shallow info")
+"""When no commit is as new as a day: a server's own words, and what git makes of its silence by HTTP."""
+
+
 def _prepared(location: Location, workdir: Path, credentials: Credentials | None, limits: Limits) -> Git:
     private = Path(tempfile.mkdtemp(prefix="git-", dir=workdir))
     home = private / "home"
@@ -160,7 +164,7 @@ class Source:
         try:
             self._fetch_to(ref, reach)
         except Failed as failure:
-            if not (reach.since and "no commits selected" in str(failure)):
+            if not (reach.since and any(words in str(failure) for words in _NONE_SINCE)):
                 raise
             self._fetch_to(ref, Reach())  # the newest commit is older than that
 
