@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
+from tests.integration.refactoring.conftest import Refactor
 from tests.integration.workspace.repositories import LINK, PROGRAM, SUBMODULE, Odd
-from tests.unit.refactoring.conftest import Refactor
 
 FLAWED = b"import os\n\nx = 1\n"
 MENDED = b"\nx = 1\n"

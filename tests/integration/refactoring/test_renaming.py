@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from forge_runner.report import Permanent
-from tests.unit.refactoring.conftest import Refactor
+from tests.integration.refactoring.conftest import Refactor
 
 FILES = {
     b"pkg/__init__.py": b'from .mod import old, other\n\n__all__ = ["old", "other"]\n',

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forge_runner.report import Permanent
-from tests.unit.refactoring.conftest import Refactor
+from tests.integration.refactoring.conftest import Refactor
 
 OLD = b"""import sys
 import os

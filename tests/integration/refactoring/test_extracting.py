@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from forge_kinds.refactoring.complexity import functions_of
 from forge_kinds.refactoring.extracting import extracted
-from tests.unit.refactoring.conftest import Refactor
+from tests.integration.refactoring.conftest import Refactor
 
 HARD = b'''"""A module."""
 
