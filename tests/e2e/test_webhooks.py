@@ -130,10 +130,14 @@ def test_the_clusters_own_addresses_are_not_called(forge: Forge, tenant: Tenant,
 def test_the_api_may_write_endpoints_secrets_and_no_others(forge: Forge, tenant: Tenant) -> None:
     endpoint, _ = tenant.register()
     place = ("-n", forge.tenant_namespace, f"--as=system:serviceaccount:{forge.namespace}:forge-api")
-    empty = ("--type=merge", "-p", '{"metadata": {"annotations": {"e2e": "x"}}}')
-    refused = forge.kubectl.run(*place, "patch", "secret", "forge-redis", *empty, check=False)
-    assert "names begin with forge-job-webhook-" in refused.stderr
-    assert forge.kubectl.run(*place, "delete", "secret", "forge-redis", check=False).returncode
+    other = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "forge-redis", "annotations": {"e2e": "x"}}}
+    write = ("apply", "--server-side", "--validate=false", "-f", "-")  # a plain patch would be read first
+    for refused in (
+        forge.kubectl.run(*place, *write, stdin=json.dumps(other), check=False),
+        forge.kubectl.run(*place, "delete", "secret", "forge-redis", check=False),
+    ):
+        assert refused.returncode
+        assert "names begin with forge-job-webhook-" in refused.stderr
     for verb in ("get", "list", "watch", "update"):
         assert forge.kubectl.run(*place, "auth", "can-i", verb, "secrets", check=False).stdout.strip() == "no"
     forge.kubectl.run("-n", forge.tenant_namespace, "get", "secret", webhook_secret(endpoint["id"]))
