@@ -65,7 +65,7 @@ def ended(days: float, number: int = 0) -> JobRecord:
     at = NOW - timedelta(days=days, seconds=number)
     return JobRecord(
         uid=uuid.uuid4(), resource_version=5, tenant="acme", namespace="tenant-acme", name="a", queue="webhooks",
-        kind="webhook", spec={}, priority=1, phase=Phase.COMPLETED, created_at=at, completed_at=at,
+        kind="webhooks", spec={}, priority=1, phase=Phase.COMPLETED, created_at=at, completed_at=at,
     )  # fmt: skip
 
 

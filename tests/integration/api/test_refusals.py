@@ -23,6 +23,11 @@ pytestmark = pytest.mark.anyio
 OPEN = {"/healthz", "/readyz"}
 JOB = "7d9f7d0c-6f0e-4c7a-9a49-0d1f3f1b5c11"
 PRINT = "26d0bc8f8cf58aded0fc07992b16c897"
+REPOSITORY = "5f0c1f6e-5a5b-4d0e-8a43-3d8c0f4e7a11"
+ENDPOINT = "7b1de0b4-0b3f-4a55-9a07-6f2f1c1d9c22"
+DELIVERY = "c4f7d9f2-96a4-4c8f-8b57-0d1a5e6b3f33"
+NAMED = {JOB: "{job_id}", PRINT: "{fingerprint}", REPOSITORY: "{repository_id}", ENDPOINT: "{endpoint_id}",
+         DELIVERY: "{delivery_id}", "artifacts/log": "artifacts/{name}"}  # fmt: skip
 OF_A_JOB = [
     ("POST", ""),
     ("GET", ""),
@@ -47,12 +52,25 @@ ROUTES = [
     ("POST", f"/dead-letters/{PRINT}/redrive"),
     ("POST", "/repositories"),
     ("GET", "/repositories"),
+    ("GET", f"/repositories/{REPOSITORY}/trends"),
+    ("POST", "/webhooks"),
+    ("GET", "/webhooks"),
+    ("GET", f"/webhooks/{ENDPOINT}"),
+    ("PATCH", f"/webhooks/{ENDPOINT}"),
+    ("DELETE", f"/webhooks/{ENDPOINT}"),
+    ("POST", f"/webhooks/{ENDPOINT}/rotate-secret"),
+    ("POST", f"/webhooks/{ENDPOINT}/ping"),
+    ("GET", f"/webhooks/{ENDPOINT}/deliveries"),
+    ("POST", f"/webhooks/{ENDPOINT}/deliveries/{DELIVERY}/redeliver"),
     ("GET", "/usage"),
 ]
 BODIES: dict[str, dict[str, Any]] = {
     "/analyses": {"repositoryId": JOB},
     "/jobs": {"queue": "analysis"},
     "/repositories": {"url": "https://git.example.com/a/b.git"},
+    "/webhooks": {"url": "https://hooks.example.com/forge"},
+    f"/webhooks/{ENDPOINT}": {"enabled": False},
+    f"/webhooks/{ENDPOINT}/rotate-secret": {},
     "/dead-letters/redrive": {"limit": 1},
     f"/dead-letters/{PRINT}/redrive": {"limit": 1},
 }
@@ -104,7 +122,7 @@ async def call(api: Api, method: str, path: str, token: str) -> httpx2.Response:
 
 async def call_by(client: httpx2.AsyncClient, method: str, path: str, token: str) -> httpx2.Response:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    body = BODIES.get(path) if method == "POST" else None
+    body = BODIES.get(path) if method in {"POST", "PATCH"} else None
     return await client.request(method, path, json=body, headers=headers)
 
 
@@ -130,13 +148,17 @@ async def test_every_websocket_refuses_every_bad_token(api: Api) -> None:
 
 
 async def test_the_list_of_routes_that_are_tried_is_complete(api: Api) -> None:
-    tried = {
-        (method, path.split("?")[0].replace(JOB, "{job_id}").replace(PRINT, "{fingerprint}")) for method, path in ROUTES
-    }
-    tried = {(method, path.replace("artifacts/log", "artifacts/{name}")) for method, path in tried}
+    tried = {(method, _template(path)) for method, path in ROUTES}
     routes = _routes(public_app(api.services))
     there = {(method, path) for method, path in routes if path not in OPEN | {"/openapi.json"}}
     assert there == tried | {("WEBSOCKET", f"{root}/{{job_id}}/progress") for root in ROOTS}
+
+
+def _template(path: str) -> str:
+    path = path.partition("?")[0]
+    for example, name in NAMED.items():
+        path = path.replace(example, name)
+    return path
 
 
 def _routes(app: Any) -> set[tuple[str, str]]:
