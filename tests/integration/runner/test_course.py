@@ -308,6 +308,7 @@ def test_the_work_sees_no_secret_and_imports_nothing_from_its_folder(pod: PodMak
         "TZ",
         "SSL_CERT_FILE",
         "SSL_CERT_DIR",
+        "FORGE_SECRET_PATH",  # where a Secret made for jobs would be: what a kind reads is its own to keep
     }
     assert "redis-secret" not in seen
     assert f"{runner.folder}/work/attempt-1/work" not in seen

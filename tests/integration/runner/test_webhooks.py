@@ -225,7 +225,8 @@ def endless(connection: socket.socket) -> None:
 
 
 def silent(connection: socket.socket) -> None:
-    connection.recv(1)  # until the other side hangs up
+    while connection.recv(4096):  # until the other side hangs up
+        pass
 
 
 def gibberish(connection: socket.socket) -> None:
