@@ -3,6 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -16,6 +17,7 @@ from forge_core.resource import Phase
 from tests.conftest import LOCAL, Kubectl
 from tests.e2e.forge import Forge, Jobs
 from tests.e2e.release import Release, second_release
+from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -24,6 +26,11 @@ SERVICES: Final = "outside-services"
 PASSWORD: Final = secrets.token_hex(12)
 SERVE_KEYS: Final = ["python", "-m", "http.server", "8000", "--directory", "/keys"]
 KEY: Final = ec.generate_private_key(ec.SECP256R1())
+
+
+def written(key: ec.EllipticCurvePrivateKey) -> str:
+    """As PEM."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
 
 
 def server(name: str, image: str, port: int, **container: Any) -> list[dict[str, Any]]:
@@ -83,9 +90,8 @@ def release(kubectl: Kubectl, services: None, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def outside(release: Release) -> Forge:
     """Its API, asked with tokens that KEY signed."""
-    pem = KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
     url = f"http://{release.exposed('forge-api', 8080)}"
-    return Forge(release.kubectl, url, pem, release.namespace, release.tenant_namespace, release.name)
+    return Forge(release.kubectl, url, written(KEY), release.namespace, release.tenant_namespace, release.name)
 
 
 def test_a_job_is_done_recorded_and_told_with_services_of_others(
@@ -98,23 +104,20 @@ def test_a_job_is_done_recorded_and_told_with_services_of_others(
         results = api.get(f"/analyses/{job['metadata']['uid']}/results")
     assert results.status_code == 200, results.text
     assert results.json()["summary"]["score"]["grade"] in "ABCDE"
-    place = ("-n", SERVICES, "exec")
-    told = outside.kubectl.run(
-        *place, "redis", "--", "redis-cli", "-a", PASSWORD, "--no-auth-warning", "xlen", events_stream(release.name)
-    )
-    assert int(told.stdout) == 1
-    rows = outside.kubectl.run(
-        *place, "postgres", "--", "psql", "-U", "postgres", "-tAc", f"select phase from jobs where name = '{name}'"
-    )
-    assert rows.stdout.strip() == Phase.COMPLETED
+    stream, row = events_stream(release.name), f"select phase from jobs where name = '{name}'"
+    redis, postgres = ("redis-cli", "-a", PASSWORD, "--no-auth-warning"), ("psql", "-U", "postgres", "-tAc")
+
+    def asked(server: str, *command: str) -> str:
+        return outside.kubectl.run("-n", SERVICES, "exec", server, "--", *command).stdout.strip()
+
+    wait_until(lambda: asked("redis", *redis, "xlen", stream) == "1", what="its end is told")
+    assert asked("postgres", *postgres, row) == Phase.COMPLETED
     own = outside.kubectl.get("-n", release.namespace, "statefulsets")["items"]
     assert own == [], "it has brought no server of its own"
     jobs.clear()
 
 
 def test_a_key_that_nobody_published_opens_nothing(outside: Forge) -> None:
-    stranger = ec.generate_private_key(ec.SECP256R1())
-    pem = stranger.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
-    forged = Forge(outside.kubectl, outside.url, pem, outside.namespace, outside.tenant_namespace, outside.tenant)
+    forged = replace(outside, key=written(ec.generate_private_key(ec.SECP256R1())))
     with forged.api() as api:
         assert api.get("/analyses").status_code == 401
