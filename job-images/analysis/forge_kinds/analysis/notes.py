@@ -1,12 +1,9 @@
 """What a reader of the result must know about what was not analysed, and why."""
 
-import threading
-from collections import defaultdict
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-MAX_PLACES: Final = 20
+from forge_runner.sources import notes
 
 
 class Note(StrEnum):
@@ -54,32 +51,8 @@ SENTENCES: Final = {
 }
 
 
-@dataclass
-class Notes:
-    """Collects notes from any thread."""
+class Notes(notes.Notes[Note]):
+    """Those of one job."""
 
-    def __post_init__(self) -> None:
-        self._lock = threading.Lock()
-        self._places: dict[Note, set[str]] = defaultdict(set)
-        self._counts: dict[Note, int] = defaultdict(int)
-
-    def add(self, note: Note, path: str) -> None:
-        """Remember a path; the same path counts once for the same note."""
-        with self._lock:
-            self._places[note].add(path)
-
-    def count(self, note: Note, count: int) -> None:
-        """Remember a number without places."""
-        with self._lock:
-            self._counts[note] += count
-
-    def document(self) -> list[dict[str, Any]]:
-        """For the result, in a fixed order."""
-        document = []
-        for note in Note:
-            total = len(self._places[note]) + self._counts[note]
-            if total:
-                message = SENTENCES[note].format(count=f"{total:,}")
-                places = sorted(self._places[note])[:MAX_PLACES]
-                document.append({"code": note.value, "count": total, "message": message, "paths": places})
-        return document
+    def __init__(self) -> None:
+        super().__init__(SENTENCES)

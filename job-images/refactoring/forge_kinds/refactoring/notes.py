@@ -1,11 +1,9 @@
 """What a reader of the result must know about files that were not worked on, and why."""
 
-import threading
-from collections import defaultdict
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-MAX_PLACES: Final = 20
+from forge_runner.sources import notes
 
 
 class Note(StrEnum):
@@ -39,27 +37,8 @@ SENTENCES: Final = {
 }
 
 
-class Notes:
-    """Collects notes from any thread; the same path counts once for the same note."""
+class Notes(notes.Notes[Note]):
+    """Those of one job."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._places: dict[Note, set[str]] = defaultdict(set)
-
-    def add(self, note: Note, path: str) -> None:
-        """Remember a path."""
-        with self._lock:
-            self._places[note].add(path)
-
-    def document(self) -> list[dict[str, Any]]:
-        """For the result, in a fixed order."""
-        return [
-            {
-                "code": note.value,
-                "count": len(self._places[note]),
-                "message": SENTENCES[note].format(count=f"{len(self._places[note]):,}"),
-                "paths": sorted(self._places[note])[:MAX_PLACES],
-            }
-            for note in Note
-            if self._places[note]
-        ]
+        super().__init__(SENTENCES)
