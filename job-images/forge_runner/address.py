@@ -35,6 +35,14 @@ def resolve(host: str, port: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(row[4][0]) for row in found))
 
 
+def found(host: str, port: int, resolver: Resolve = resolve) -> tuple[str, ...]:
+    """What a resolver says, at least one address. Raises Transient when there is none."""
+    addresses = resolver(host, port)
+    if not addresses:
+        raise Transient(f"The host {host} could not be found: it has no address.")
+    return addresses
+
+
 def _embedded(address: Address) -> Address:
     """The IPv4 address that an IPv6 one stands for (mapped, NAT64, 6to4, Teredo), else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
@@ -75,9 +83,7 @@ def checked(
 
     The sentences name `what` the host is of, and the chart's `value` that allows one.
     """
-    addresses = resolver(host, port)
-    if not addresses:
-        raise Transient(f"The host {host} could not be found: it has no address.")
+    addresses = found(host, port, resolver)
     for address in addresses:
         if not is_public(address):
             raise Permanent(

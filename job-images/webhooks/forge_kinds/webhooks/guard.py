@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from forge_core.webhooks import PORTS, BadUrl, Target, target_of
-from forge_runner.address import Resolve, checked, resolve
-from forge_runner.report import Permanent, Transient
+from forge_runner.address import Resolve, checked, found, resolve
+from forge_runner.report import Permanent
 
 VALUE: Final = "webhooks.allowedHosts"
 
@@ -38,8 +38,5 @@ def guarded(url: str, allowed: Collection[str], resolver: Resolve = resolve) -> 
             f"{with_port} (the chart's value {VALUE})."
         )
     if named or {target.host, f"[{target.host}]"} & hosts:
-        addresses = resolver(target.host, target.port)
-        if not addresses:
-            raise Transient(f"The host {target.host} could not be found: it has no address.")
-        return Checked(target, addresses)
+        return Checked(target, found(target.host, target.port, resolver))
     return Checked(target, checked(target.host, target.port, resolver, what="endpoint", value=VALUE))
