@@ -8,7 +8,7 @@ from uuid import UUID
 from forge_api.problems import Problem
 from forge_core.fingerprints import LENGTH
 from forge_core.history.dead_letters import GroupPlace
-from forge_core.history.queries import Place
+from forge_core.history.pages import Place
 
 _WRONG: Final = "cursor: take it unchanged from the previous page's nextCursor."
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from forge_api import cursors
 from forge_api.problems import Problem
+from forge_core.history.pages import Place
 from forge_core.history.purge import Batch, Ended, Purge
-from forge_core.history.queries import Place
 from forge_core.history.usage import Usages
 from forge_core.maintenance import Ask, Done, Step
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from forge_core.history.database import History
 from forge_core.history.endpoints import COLUMNS, GONE, Endpoint, endpoint_of
 from forge_core.history.models import AttemptRow, JobRow, WebhookDeliveryRow, WebhookEndpointRow
-from forge_core.history.queries import Place, newest_first
+from forge_core.history.pages import Place, newest_first, page_of
 from forge_core.history.submissions import Submission, write_submission
 from forge_core.resource import Phase
 from forge_core.webhooks import MAX_PAYLOAD, WEBHOOKS, listens
@@ -159,9 +159,7 @@ class Deliveries:
         async with self._history.begin() as connection:
             rows = (await connection.execute(asked)).mappings().all()
             attempts = await _attempts(connection, [row["resource_uid"] for row in rows if row["resource_uid"]])
-        found = [_delivery(row, attempts.get(row["resource_uid"], ())) for row in rows[:limit]]
-        last = Place(found[-1].created_at, found[-1].id) if len(rows) > limit else None
-        return found, last
+        return page_of([_delivery(row, attempts.get(row["resource_uid"], ())) for row in rows], limit)
 
 
 _DELIVERY: Final[tuple[Any, ...]] = (

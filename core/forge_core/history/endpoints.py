@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from forge_core.history.database import History, storable
 from forge_core.history.models import WebhookEndpointRow as Row
-from forge_core.history.queries import Place, newest_first
+from forge_core.history.pages import Place, newest_first, page_of
 from forge_core.names import webhook_secret
 
 MAX_ENDPOINTS: Final = 20
@@ -78,9 +78,7 @@ class Endpoints:
         asked = newest_first(select(*COLUMNS).where(Row.tenant == tenant), Row, after).limit(limit + 1)
         async with self._history.begin() as connection:
             found = [endpoint_of(row) for row in (await connection.execute(asked)).mappings()]
-        if len(found) <= limit:
-            return found, None
-        return found[:limit], Place(found[limit - 1].created_at, found[limit - 1].id)
+        return page_of(found, limit)
 
     async def change(self, tenant: str, endpoint_id: UUID, changes: Mapping[str, Any]) -> Endpoint | None:
         """Set columns by name; the endpoint as it is then, None when there is none."""

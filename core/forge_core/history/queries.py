@@ -6,18 +6,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import DateTime, Select, Uuid, and_, case, func, literal, or_, select, text, tuple_
+from sqlalchemy import Select, and_, case, func, or_, select, text
 from sqlalchemy.orm import aliased
 
 from forge_core.history.database import History
-from forge_core.history.models import (
-    ArtifactRow,
-    AttemptRow,
-    JobRow,
-    RepositoryRow,
-    WebhookDeliveryRow,
-    WebhookEndpointRow,
-)
+from forge_core.history.models import ArtifactRow, AttemptRow, JobRow
+from forge_core.history.pages import Place, newest_first, page_of
 from forge_core.resource import INVALID, Phase
 
 
@@ -50,14 +44,6 @@ class Job:
     """The failed job that it does again."""
     retried_by: UUID | None = None
     """The job that does it again; None of a job that nobody redrove, or whose retry was cancelled."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a page ends: the last job's creation and id."""
-
-    created_at: datetime
-    id: UUID
 
 
 @dataclass(frozen=True)
@@ -164,10 +150,7 @@ class Queries:
         asked = newest_first(asked, JobRow, after).limit(limit + 1)
         async with self._history.begin() as connection:
             jobs = [_job(row) for row in (await connection.execute(asked)).mappings()]
-        if len(jobs) <= limit:
-            return jobs, None
-        last = jobs[limit - 1]
-        return jobs[:limit], Place(last.created_at, last.id)
+        return page_of(jobs, limit)
 
     async def states(self, job_ids: Sequence[UUID]) -> dict[UUID, State]:
         """Phase and UID of each job that is there; one round trip however many are asked for."""
@@ -207,18 +190,6 @@ class Queries:
         """Raises HistoryUnavailable when PostgreSQL is away, and SQLAlchemy's error when it was never migrated."""
         async with self._history.begin() as connection:
             await connection.execute(text("select from jobs limit 1"))
-
-
-Paged = JobRow | RepositoryRow | WebhookEndpointRow | WebhookDeliveryRow
-"""Tables with the columns of a Place."""
-
-
-def newest_first(asked: Select[Any], table: type[Paged], after: Place | None) -> Select[Any]:
-    """Newest first, from `after` on: compared as one row value, so that the page's index serves it."""
-    if after is not None:
-        place = tuple_(literal(after.created_at, DateTime(timezone=True)), literal(after.id, Uuid()))
-        asked = asked.where(tuple_(table.created_at, table.id) < place)
-    return asked.order_by(table.created_at.desc(), table.id.desc())
 
 
 def _filtered(asked: Select[Any], wanted: Wanted) -> Select[Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 
 from forge_core.history.database import History
 from forge_core.history.models import RepositoryRow
-from forge_core.history.queries import Place, newest_first
+from forge_core.history.pages import Place, newest_first, page_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,4 @@ class Repositories:
         asked = newest_first(asked, RepositoryRow, after).limit(limit + 1)
         async with self._history.begin() as connection:
             found = [Repository(**row) for row in (await connection.execute(asked)).mappings()]
-        if len(found) <= limit:
-            return found, None
-        return found[:limit], Place(found[limit - 1].created_at, found[limit - 1].id)
+        return page_of(found, limit)

@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select
 
 from forge_core.history.database import History
 from forge_core.history.models import JobRow
-from forge_core.history.queries import Place, newest_first
+from forge_core.history.pages import Place, newest_first, page_of
 from forge_core.resource import Phase
 
 
@@ -76,6 +76,4 @@ class Trends:
         async with self._history.begin() as connection:
             rows = (await connection.execute(newest_first(asked, JobRow, after).limit(limit + 1))).mappings()
             found = [Point(**row) for row in rows]
-        if len(found) <= limit:
-            return found, None
-        return found[:limit], Place(found[limit - 1].created_at, found[limit - 1].id)
+        return page_of(found, limit)
