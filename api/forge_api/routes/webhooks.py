@@ -11,7 +11,7 @@ from forge_api import cursors
 from forge_api.deps import Caller, Calling, Held
 from forge_api.problems import Problem, responses
 from forge_api.services import Services
-from forge_api.submitter import Rejected
+from forge_api.submitting import send
 from forge_api.views import PageAsked
 from forge_api.webhook_views import (
     DeliveryAccepted,
@@ -162,9 +162,5 @@ async def redeliver(services: Held, caller: Calling, endpoint: Named, delivery_i
 async def _deliver(services: Services, caller: Caller, endpoint: Endpoint, message: Message) -> DeliveryAccepted:
     job = job_for(endpoint, message, uuid4(), caller.identity.user, datetime.now(UTC))
     await services.deliveries.add(endpoint, message, job)
-    try:
-        await services.submitter.sent_at_once(job.id)
-    except Rejected as error:
-        await services.submissions.forget(job.id)
-        raise Problem(422, str(error), code="refused") from None
+    await send(services, job.id)
     return DeliveryAccepted(id=job.id, message_id=message.id)
