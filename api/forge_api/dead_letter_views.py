@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from forge_api.shapes import Asked, View
 from forge_api.views import ID, Line, Moment, PageAsked
 from forge_core.exits import FailureClass
 from forge_core.fingerprints import LENGTH
@@ -26,14 +26,6 @@ _Class = Annotated[
 _Limit = Annotated[int, Field(ge=1, le=MOST, strict=True, description=_AT_MOST, examples=[100])]
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class _Asked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
 class GroupFilters(PageAsked):
     """Query of GET /dead-letters; what is left out filters nothing."""
 
@@ -42,7 +34,7 @@ class GroupFilters(PageAsked):
     since: Annotated[Moment | None, Field(description="Groups whose newest failure is at or after this time.")] = None
 
 
-class ExampleView(_View):
+class ExampleView(View):
     """The newest job of a group, with its own words."""
 
     id: Annotated[UUID, Field(examples=[ID])]
@@ -52,7 +44,7 @@ class ExampleView(_View):
     completed_at: datetime
 
 
-class DeadLetterGroup(_View):
+class DeadLetterGroup(View):
     """Failed jobs of one cause."""
 
     fingerprint: Annotated[str, Field(description="Of the cause: queue, kind, class, reason, stage, message.")]
@@ -76,20 +68,20 @@ class DeadLetterGroup(_View):
         return cls(**own, example=ExampleView(**shown))
 
 
-class DeadLetterGroups(_View):
+class DeadLetterGroups(View):
     """A page, the group with the newest failure first."""
 
     items: list[DeadLetterGroup]
     next_cursor: Annotated[str | None, Field(description="For `cursor`; null on the last page.")] = None
 
 
-class RedriveGroup(_Asked):
+class RedriveGroup(Asked):
     """Body of POST /dead-letters/{fingerprint}/redrive."""
 
     limit: _Limit
 
 
-class RedriveAll(_Asked):
+class RedriveAll(Asked):
     """Body of POST /dead-letters/redrive; a filter that is left out filters nothing."""
 
     limit: _Limit
@@ -97,7 +89,7 @@ class RedriveAll(_Asked):
     failure_class: _Class = None
 
 
-class Redrive(_View):
+class Redrive(View):
     """What became of a group: new jobs wait as Queued and go to the cluster one by one."""
 
     redriven: Annotated[int, Field(description="New jobs.", examples=[100])]

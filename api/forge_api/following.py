@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from forge_api.current import current
 from forge_api.problems import Problem
 from forge_api.relay import Changed, Closed, Gap, Item, Listener, newer
 from forge_api.services import Services
+from forge_api.shapes import View
 from forge_api.views import Analysis, Status
 from forge_core.history.queries import Job, State
 from forge_core.messages import BadMessage, ProgressMessage, decode_message
@@ -31,10 +31,8 @@ from forge_core.resource import Phase
 _TOKEN: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
-class Told(BaseModel):
+class Told(View):
     """One message to a client."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
     type: Literal["snapshot", "progress", "gap", "terminal", "closed"]
     id: Annotated[str, Field(description="Resume token; empty while Redis is away.", examples=["1769000000000-0"])]

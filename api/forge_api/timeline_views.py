@@ -3,19 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from forge_api.shapes import View
 from forge_core.history.cancellation import Receipt
 from forge_core.history.notes import What
 from forge_core.history.timeline_entries import Entry
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class TimelineEntry(_View):
+class TimelineEntry(View):
     """One thing that happened; `attempt` and `pod` are there where it belongs to one."""
 
     at: datetime
@@ -30,14 +26,14 @@ class TimelineEntry(_View):
         return cls(at=entry.at, what=entry.what, detail=dict(entry.detail), attempt=entry.attempt, pod=entry.pod)
 
 
-class Counted(_View):
+class Counted(View):
     """That the job was counted among those that ended: once, and as what."""
 
     status: Annotated[str, Field(examples=["cancelled"])] = "cancelled"
     at: datetime
 
 
-class Cancellation(_View):
+class Cancellation(View):
     """Who cancelled a job, when it was over with, and that nothing of it followed."""
 
     requested_by: Annotated[

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from forge_api.shapes import View
 from forge_api.views import Line, Moment, PageAsked
 from forge_core.history.trends import Point
 
@@ -20,11 +20,7 @@ class TrendAsked(PageAsked):
     until: Annotated[Moment | None, Field(description="Created before this time.")] = None
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class TrendPoint(_View):
+class TrendPoint(View):
     """One completed analysis. What its summary doesn't tell, or not in this form, is null or empty."""
 
     analysis_id: Annotated[UUID, Field(examples=["0b4b6a52-6f0a-4a8e-9d55-6c1f1f7a2b10"])]
@@ -69,7 +65,7 @@ class TrendPoint(_View):
         )
 
 
-class TrendPage(_View):
+class TrendPage(View):
     """A page, newest first."""
 
     items: list[TrendPoint]

@@ -3,17 +3,15 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from forge_api.shapes import Asked, View
 from forge_api.views import Line, Moment
 from forge_core.history.usage import Usage
 
 
-class UsageAsked(BaseModel):
+class UsageAsked(Asked):
     """Query of GET /usage."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
     since: Annotated[Moment | None, Field(description="Hours that begin at or after this; a day before until.")] = None
     until: Annotated[Moment | None, Field(description="Hours that begin before this; now, or a day after since.")] = (
@@ -22,11 +20,7 @@ class UsageAsked(BaseModel):
     queue: Annotated[Line | None, Field(max_length=63, examples=["analysis"])] = None
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class UsageView(_View):
+class UsageView(View):
     """One queue in one hour: the jobs that ended in it, and what they took from their start to their end."""
 
     queue: Annotated[str, Field(examples=["analysis"])]
@@ -45,7 +39,7 @@ class UsageView(_View):
         return cls(**{name: getattr(usage, name) for name in cls.model_fields})
 
 
-class UsageReport(_View):
+class UsageReport(View):
     """Oldest first. An hour without a row had nothing; hours from `closedUntil` on aren't aggregated yet."""
 
     since: datetime

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
+from forge_api.shapes import Asked, View
 from forge_api.timeline_views import Cancellation
 from forge_core.history.database import storable_json
 from forge_core.history.queries import Job, Result
@@ -38,14 +38,6 @@ class Status(StrEnum):
         return Phase(self.value.capitalize())
 
 
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class _Asked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
-
-
 # --- jobs --------------------------------------------------------------------------------------------------------
 
 
@@ -64,7 +56,7 @@ def _small(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-class NewAnalysis(_Asked):
+class NewAnalysis(Asked):
     """Body of POST /analyses."""
 
     repository_id: Annotated[UUID, Field(description="Id of a registered repository.", examples=[_REPOSITORY])]
@@ -72,10 +64,10 @@ class NewAnalysis(_Asked):
         dict[str, Any],
         AfterValidator(_small),
         Field(description="How to analyse; at most 16 KiB.", examples=[{"exclude": ["vendor/**"]}]),
-    ] = {}
+    ] = {}  # noqa: RUF012 - pydantic copies a default
 
 
-class NewJob(_Asked):
+class NewJob(Asked):
     """Body of POST /jobs."""
 
     queue: Annotated[
@@ -89,7 +81,7 @@ class NewJob(_Asked):
         dict[str, Any],
         AfterValidator(_small),
         Field(description="What the kind of work is told; at most 16 KiB.", examples=[{"exclude": ["vendor/**"]}]),
-    ] = {}
+    ] = {}  # noqa: RUF012 - pydantic copies a default
     priority: Annotated[
         int | None,
         Field(
@@ -112,7 +104,7 @@ def _written_out(value: object) -> object:
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
-class PageAsked(_Asked):
+class PageAsked(Asked):
     """Query of a listing."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
@@ -129,7 +121,7 @@ class JobFilters(PageAsked):
     until: Annotated[Moment | None, Field(description="Created before this time.")] = None
 
 
-class Accepted(_View):
+class Accepted(View):
     """Answer of POST /jobs and /analyses."""
 
     id: Annotated[UUID, Field(examples=[ID])]
@@ -139,7 +131,7 @@ class Accepted(_View):
     ]
 
 
-class Cancelled(_View):
+class Cancelled(View):
     """Answer of DELETE /jobs/{id}: `cancelled`, or `cancelling` (202) when the operator has not answered yet."""
 
     status: Annotated[Status, Field(examples=["cancelled"])]
@@ -150,7 +142,7 @@ def _brief(summary: dict[str, Any] | None) -> dict[str, Any] | None:
     return {"score": summary["score"]} if summary and summary.get("score") is not None else None
 
 
-class Analysis(_View):
+class Analysis(View):
     """One job."""
 
     id: Annotated[UUID, Field(examples=[ID])]
@@ -190,7 +182,7 @@ _MADE: Final = frozenset({"status", "summary", "progress", "cancellation"})
 _SAME: Final = tuple(name for name in Analysis.model_fields if name not in _MADE)
 
 
-class Analyses(_View):
+class Analyses(View):
     """A page, newest first."""
 
     items: list[Analysis]
@@ -200,7 +192,7 @@ class Analyses(_View):
 # --- results -----------------------------------------------------------------------------------------------------
 
 
-class ArtifactView(_View):
+class ArtifactView(View):
     """One stored file of a result."""
 
     name: Annotated[str, Field(examples=["report.sarif"])]
@@ -224,7 +216,7 @@ class ArtifactView(_View):
         ]
 
 
-class Artifacts(_View):
+class Artifacts(View):
     """All files of a result, by name."""
 
     attempt: Annotated[int, Field(description="The one that stored them.", examples=[1])]
@@ -236,7 +228,7 @@ class Artifacts(_View):
         return cls(attempt=result.attempt, items=ArtifactView.listed(job, result, root))
 
 
-class Results(_View):
+class Results(View):
     """A completed job's result."""
 
     analysis_id: Annotated[UUID, Field(examples=[ID])]
@@ -287,7 +279,7 @@ def _a_ref(ref: str) -> str:
     return ref
 
 
-class NewRepository(_Asked):
+class NewRepository(Asked):
     """Body of POST /repositories."""
 
     url: Annotated[str, Field(min_length=1, max_length=2048, examples=[_URL]), AfterValidator(_cloneable)]
@@ -308,7 +300,7 @@ class NewRepository(_Asked):
     ] = ""
 
 
-class RepositoryView(_View):
+class RepositoryView(View):
     """One registered repository."""
 
     id: Annotated[UUID, Field(examples=[_REPOSITORY])]
@@ -325,7 +317,7 @@ class RepositoryView(_View):
         return cls(**{name: getattr(repository, name) for name in cls.model_fields})
 
 
-class RepositoryPage(_View):
+class RepositoryPage(View):
     """A page, newest first."""
 
     items: list[RepositoryView]

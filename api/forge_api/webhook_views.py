@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field
 
+from forge_api.shapes import Asked, View
 from forge_api.views import ID, Line, Status
 from forge_core.history.deliveries import Attempt, Delivery
 from forge_core.history.endpoints import Endpoint
@@ -15,14 +15,6 @@ from forge_core.webhooks import EVENT_PATTERN, MAX_URL, target_of
 _URL: Final = "https://example.com/hooks/forge"
 _ENDPOINT: Final = "7d3f1f0a-52a4-4c39-8a55-3d8c1f0f6f11"
 LONGEST_OVERLAP: Final = 7 * 24 * 3600
-
-
-class _View(BaseModel):
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class _Asked(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
 
 def _callable(url: str) -> str:
@@ -42,7 +34,7 @@ Events = Annotated[
 Description = Annotated[Line, Field(max_length=253, examples=["chat of team A"])]
 
 
-class NewEndpoint(_Asked):
+class NewEndpoint(Asked):
     """Body of POST /webhooks."""
 
     url: Url
@@ -50,7 +42,7 @@ class NewEndpoint(_Asked):
     description: Description = ""
 
 
-class EndpointChanges(_Asked):
+class EndpointChanges(Asked):
     """Body of PATCH /webhooks/{id}; what is left out stays."""
 
     url: Url | None = None
@@ -59,7 +51,7 @@ class EndpointChanges(_Asked):
     enabled: Annotated[bool | None, Field(examples=[True])] = None
 
 
-class Rotation(_Asked):
+class Rotation(Asked):
     """Body of POST /webhooks/{id}/rotate-secret."""
 
     overlap_seconds: Annotated[
@@ -68,7 +60,7 @@ class Rotation(_Asked):
     ] = 24 * 3600
 
 
-class EndpointView(_View):
+class EndpointView(View):
     """One endpoint."""
 
     id: Annotated[UUID, Field(examples=[_ENDPOINT])]
@@ -94,14 +86,14 @@ class EndpointWithSecret(EndpointView):
     previous_until: Annotated[datetime | None, Field(description="Until when the secret before signs too.")] = None
 
 
-class EndpointPage(_View):
+class EndpointPage(View):
     """A page, newest first."""
 
     items: list[EndpointView]
     next_cursor: Annotated[str | None, Field(description="For `cursor`; null on the last page.")] = None
 
 
-class CallView(_View):
+class CallView(View):
     """One call of a delivery."""
 
     attempt: Annotated[int, Field(examples=[1])]
@@ -129,7 +121,7 @@ class CallView(_View):
         )
 
 
-class DeliveryView(_View):
+class DeliveryView(View):
     """One delivery: a job of the queue webhooks, whose id it has."""
 
     id: Annotated[UUID, Field(examples=[ID])]
@@ -152,14 +144,14 @@ class DeliveryView(_View):
         )
 
 
-class DeliveryPage(_View):
+class DeliveryPage(View):
     """A page, newest first."""
 
     items: list[DeliveryView]
     next_cursor: Annotated[str | None, Field(description="For `cursor`; null on the last page.")] = None
 
 
-class DeliveryAccepted(_View):
+class DeliveryAccepted(View):
     """Answer of a ping and of redelivering."""
 
     id: Annotated[UUID, Field(description="The new delivery's, and its job's.", examples=[ID])]
