@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.faults.checking import Violation
-from forge_core.names import JOB_UID_LABEL
-from tests.conftest import Kubectl
 from tests.e2e.forge import Forge
 
 JOBS_TOLD: Final = 3
@@ -20,7 +18,7 @@ _ROW: Final = "select phase, attempts, completed_at, recorded_at from jobs where
 
 async def dossiers(forge: Forge, log: Path, broken: Iterable[Violation]) -> list[str]:
     """One text for each of the first JOBS_TOLD jobs that violations name by their UID."""
-    items = (await asyncio.to_thread(_in, forge, "analysisjobs")).values()
+    items = (await asyncio.to_thread(forge.kubectl.get, "-n", forge.tenant_namespace, "analysisjobs"))["items"]
     known = {each["metadata"]["uid"]: each for each in items}
     named = list(dict.fromkeys(found.who for found in broken if found.who in known))
     return [await asyncio.to_thread(_dossier, forge, log, known[uid]) for uid in named[:JOBS_TOLD]]
@@ -28,23 +26,15 @@ async def dossiers(forge: Forge, log: Path, broken: Iterable[Violation]) -> list
 
 def _dossier(forge: Forge, log: Path, job: dict[str, Any]) -> str:
     uid, name = job["metadata"]["uid"], job["metadata"]["name"]
-    selector = f"{JOB_UID_LABEL}={uid}"
     told = [f"{name} ({uid})", f"  spec {json.dumps(job['spec'])}", f"  status {json.dumps(job.get('status'))}"]
-    for kind in ("jobs", "pods"):
-        for each in _in(forge, kind, selector).values():
-            meta = each["metadata"]
-            dated = [meta["creationTimestamp"], meta.get("deletionTimestamp"), meta.get("finalizers")]
-            told.append(f"  {kind} {meta['name']} {json.dumps(dated)} {json.dumps(each.get('status'))}")
+    for each in (*forge.batch_jobs(name), *forge.pods(name)):
+        meta = each["metadata"]
+        dated = [meta["creationTimestamp"], meta.get("deletionTimestamp"), meta.get("finalizers")]
+        told.append(f"  {meta['name']} {json.dumps(dated)} {json.dumps(each.get('status'))}")
     for table in (_ROW, _ATTEMPTS, _REFUNDS):
         told += [f"  {' | '.join(row)}" for row in forge.sql(table.format(uid))]
     told += [f"  log {line}" for line in _lines_about(log, name, uid)]
     return "\n".join(told)
-
-
-def _in(forge: Forge, kind: str, selector: str = "") -> dict[str, dict[str, Any]]:
-    kubectl: Kubectl = forge.kubectl
-    found = kubectl.get("-n", forge.tenant_namespace, kind, "-l", selector)
-    return {each["metadata"]["name"]: each for each in found["items"]}
 
 
 def _lines_about(log: Path, *names: str) -> list[str]:

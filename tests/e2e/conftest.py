@@ -1,6 +1,5 @@
 """Forge Jobs as it is installed on the real cluster, and repositories for it to look at."""
 
-import base64
 import io
 import subprocess
 import tarfile
@@ -12,19 +11,14 @@ import pytest
 
 from bench import receiving
 from tests.conftest import LOCAL, Kubectl, program
-from tests.e2e.forge import GIT_HOST, Forge, Jobs
+from tests.e2e.forge import GIT_HOST, Forge, Jobs, installed
 from tests.e2e.hooks import Hooks
 
 
 @pytest.fixture(scope="session")
 def forge(kubectl: Kubectl) -> Forge:
     """The installed release; `make install` brings it there."""
-    kubectl.run("-n", "forge-jobs", "rollout", "status", "deployment/forge-operator", "--timeout=60s")
-    kubectl.run("-n", "forge-jobs", "rollout", "status", "deployment/forge-api", "--timeout=60s")
-    port = (LOCAL / "api-port").read_text().strip()
-    secret = kubectl.get("-n", "forge-jobs", "secret", "forge-token-key")
-    key = base64.b64decode(secret["data"]["tls.key"]).decode()
-    return Forge(kubectl, f"http://127.0.0.1:{port}", key)
+    return installed(kubectl, f"http://127.0.0.1:{(LOCAL / 'api-port').read_text().strip()}")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What an end-to-end test does with an installed Forge Jobs: submit, wait, look, ask the API."""
 
+import base64
 import json
 import time
 import uuid
@@ -113,6 +114,14 @@ class Forge:
             "psql", "-h", "/tmp", "-U", "forge", "-d", "forge", "-tA", "-F", "\t", "-c", statement,
         )  # fmt: skip
         return [line.split("\t") for line in done.stdout.splitlines() if line]
+
+
+def installed(kubectl: Kubectl, url: str, *, release: str = RELEASE_NAMESPACE, tenant: str = TENANT) -> Forge:
+    """An installation whose programs are ready, asked at `url` with tokens of its own key."""
+    for program in ("operator", "api"):
+        kubectl.run("-n", release, "rollout", "status", f"deployment/forge-{program}", "--timeout=60s")
+    key = base64.b64decode(kubectl.get("-n", release, "secret", "forge-token-key")["data"]["tls.key"]).decode()
+    return Forge(kubectl, url, key, release, f"tenant-{tenant}", tenant)
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """A second installation of this clone's chart: with a name, a tenant and services of its own, beside the first."""
 
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ import yaml
 
 from tests.builders.chart import CHART, helm
 from tests.conftest import LOCAL, Kubectl
-from tests.e2e.forge import Forge
+from tests.e2e.forge import Forge, installed
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 LOCAL_VALUES = yaml.safe_load((CHART / "values-local.yaml").read_text())
@@ -82,11 +81,8 @@ class Release:
 
     def forge(self) -> Forge:
         """What a test does with it, once its programs are ready."""
-        for program in ("operator", "api"):
-            self.kubectl.run("-n", self.namespace, "rollout", "status", f"deployment/forge-{program}", "--timeout=60s")
-        key = base64.b64decode(self.kubectl.get("-n", self.namespace, "secret", "forge-token-key")["data"]["tls.key"])
         url = f"http://{self.exposed('forge-api', 8080)}"
-        return Forge(self.kubectl, url, key.decode(), self.namespace, self.tenant_namespace, self.name)
+        return installed(self.kubectl, url, release=self.namespace, tenant=self.name)
 
     def names(self, kind: str) -> set[str]:
         """Names of the cluster-wide objects of a kind that are this release's."""
