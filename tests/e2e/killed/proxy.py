@@ -38,12 +38,20 @@ class Write:
 
 @dataclass
 class Trap:
-    """Kills the process `pid` once, at `moment` of the first write that `matches`."""
+    """Kills the process `pid` once, at `moment` of the first write that `matches`: the last one that is let through."""
 
     matches: Callable[[Write], bool]
     moment: Moment
     pid: int
+    taken: bool = False
     sprung: threading.Event = field(default_factory=threading.Event)
+
+    def takes(self, write: Write) -> bool:
+        """Whether this is the write; there is only one."""
+        if self.taken or not self.matches(write):
+            return False
+        self.taken = True
+        return True
 
     def spring(self) -> None:
         """SIGKILL: no handler runs, nothing is flushed."""
@@ -54,13 +62,12 @@ class Trap:
 
 
 class KillingProxy:
-    """Forwards everything to `upstream`, streams included, and remembers the writes that passed."""
+    """Forwards everything to `upstream`, streams included; after a trap's write no other."""
 
     def __init__(self, upstream: str, trust: ssl.SSLContext) -> None:
         self._upstream = upstream
         self._trust = trust
         self.trap: Trap | None = None
-        self.writes: list[Write] = []
         self.port = 0
 
     @contextmanager
@@ -85,23 +92,19 @@ class KillingProxy:
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         write = Write(request.method, request.path, await request.read())
-        trap = self._trap_for(write)
-        if trap and trap.moment is Moment.BEFORE_SENT:
-            trap.spring()
+        trap = self.trap if write.method != "GET" else None
+        if trap and trap.taken:  # What was seen of the trap's write by a watch, before its answer, may be acted on.
+            raise web.HTTPBadGateway
+        caught = trap if trap and trap.takes(write) else None
+        if caught and caught.moment is Moment.BEFORE_SENT:
+            caught.spring()
             raise web.HTTPBadGateway
         async with asked(self._session, self._upstream, request, write.body) as answer:
-            if write.method != "GET":
-                self.writes.append(write)
-            if trap and trap.moment is Moment.AFTER_SENT:
+            if caught and caught.moment is Moment.AFTER_SENT:
                 await answer.read()
-                trap.spring()
+                caught.spring()
                 raise web.HTTPBadGateway
             response = await relayed(request, answer)
-        if trap:
-            trap.spring()
+        if caught:
+            caught.spring()
         return response
-
-    def _trap_for(self, write: Write) -> Trap | None:
-        trap = self.trap
-        armed = trap is not None and not trap.sprung.is_set() and write.method != "GET" and trap.matches(write)
-        return trap if armed else None

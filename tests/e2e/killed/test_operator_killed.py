@@ -112,8 +112,11 @@ def kill_at_each(scene: Scene, writes: dict[str, Callable[[Write], bool]], momen
         operator.start()
         trap = Trap(matches, moment, operator.pid)
         scene.api.trap = scene.database.trap = trap
-        assert trap.sprung.wait(120), f"the operator never came to {what}"
-        assert operator.reap() == -9
+        try:
+            assert trap.sprung.wait(120), f"the operator never came to {what}"
+            assert operator.reap() == -9
+        finally:
+            scene.api.trap = scene.database.trap = None
     operator.start()
 
 

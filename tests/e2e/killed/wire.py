@@ -38,9 +38,7 @@ class KillingWire(Wire):
         return True
 
     def _trap_for(self, chunk: bytes) -> Trap | None:
-        trap = self.trap
-        armed = trap is not None and not trap.sprung.is_set() and trap.matches(Write("SQL", "", chunk))
-        return trap if armed else None
+        return self.trap if self.trap and self.trap.takes(Write("SQL", "", chunk)) else None
 
 
 @contextmanager
