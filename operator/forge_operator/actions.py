@@ -165,11 +165,8 @@ class DeletePod:
 
 
 @dataclass(frozen=True)
-class RecordPodEnd:
-    """Record how a pod ended, or that a disruption is about to end it (then `ended_at` is None).
-
-    Call `picture.pods.told(pod_uid, ended)` once it is stored; repeating it is harmless.
-    """
+class EndOfPod:
+    """How a pod ended, or that a disruption is about to end it (then `ended_at` is None)."""
 
     job_uid: str
     """Of the AnalysisJob."""
@@ -180,10 +177,20 @@ class RecordPodEnd:
     refund: str = ""
     """Why the cluster took it away, so that its attempt isn't charged; "" when it didn't."""
 
+
+@dataclass(frozen=True)
+class RecordPodEnds:
+    """Record how pods ended that couldn't tell it.
+
+    Call `picture.pods.told(pod_uid, ended)` for each once they are stored; repeating it is harmless.
+    """
+
+    ends: tuple[EndOfPod, ...]
+
     @property
     def key(self) -> str:
-        """One record at a time a pod."""
-        return f"end/{self.pod_uid}"
+        """One transaction at a time: pods end by the hundred when nodes do, connections are few."""
+        return "pod ends"
 
 
 @dataclass(frozen=True)
@@ -229,7 +236,7 @@ Action = (
     | FailPod
     | DeletePod
     | RestartPod
-    | RecordPodEnd
+    | RecordPodEnds
     | RetireAnalysisJob
     | NoteBreaches
 )

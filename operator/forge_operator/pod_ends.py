@@ -2,32 +2,39 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from forge_core.exits import FailureClass
 from forge_core.resource import Phase
-from forge_operator.actions import RecordPodEnd
+from forge_operator.actions import EndOfPod, RecordPodEnds
 from forge_operator.digests import AnalysisJobDigest, JobDigest, PodDigest
 from forge_operator.outcomes import cause_of, class_of
 from forge_operator.picture import Picture
 
 DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
+AT_ONCE: Final = 100
+"""In one transaction, which takes three statements for each."""
 
 
-def pod_ends(picture: Picture, now: datetime) -> Iterator[RecordPodEnd]:
+def pod_ends(picture: Picture, now: datetime) -> Iterator[RecordPodEnds]:
     """What the history isn't told yet of pods that ended, or that a disruption is about to end."""
+    ends = tuple(islice(_untold(picture, now), AT_ONCE))
+    if ends:
+        yield RecordPodEnds(ends)
+
+
+def _untold(picture: Picture, now: datetime) -> Iterator[EndOfPod]:
     for pod in picture.pods.untold.values():
         child = picture.owner_of(pod)
         if child is not None:
             yield _end(pod, child, picture.analysis_jobs.get(child.owner_uid), now)
 
 
-def _end(pod: PodDigest, child: JobDigest, job: AnalysisJobDigest | None, now: datetime) -> RecordPodEnd:
+def _end(pod: PodDigest, child: JobDigest, job: AnalysisJobDigest | None, now: datetime) -> EndOfPod:
     failure_class = class_of_end(pod, child, job)
     ended_at = None if pod.live else pod.ended_at or pod.deleted_at or now
-    return RecordPodEnd(
-        child.owner_uid, pod.uid, failure_class, _sentence(failure_class, pod), ended_at, pod.taken_away
-    )
+    return EndOfPod(child.owner_uid, pod.uid, failure_class, _sentence(failure_class, pod), ended_at, pod.taken_away)
 
 
 def class_of_end(pod: PodDigest, child: JobDigest, job: AnalysisJobDigest | None) -> FailureClass:

@@ -17,7 +17,7 @@ from forge_operator.actions import (
     FailPod,
     NoteBreaches,
     PatchStatus,
-    RecordPodEnd,
+    RecordPodEnds,
     RestartPod,
     RetireAnalysisJob,
     SuspendJob,
@@ -134,19 +134,20 @@ class World:
                 )
             case DeletePod() | RestartPod():
                 self.remove(Kind.POD, action.uid)
-            case RecordPodEnd() | NoteBreaches():
+            case RecordPodEnds() | NoteBreaches():
                 self._tell_history(action)
             case RetireAnalysisJob():
                 self._retire(action)
 
-    def _tell_history(self, action: RecordPodEnd | NoteBreaches) -> None:
+    def _tell_history(self, action: RecordPodEnds | NoteBreaches) -> None:
         if isinstance(action, NoteBreaches):
             self.breaches += [clock.uid for clock in action.clocks]
             self.picture.clocks.told(clock.uid for clock in action.clocks)
             return
-        if action.refund:
-            self.refunds.add(action.pod_uid)
-        self.picture.pods.told(action.pod_uid, ended=action.ended_at is not None)
+        for end in action.ends:
+            if end.refund:
+                self.refunds.add(end.pod_uid)
+            self.picture.pods.told(end.pod_uid, ended=end.ended_at is not None)
 
     def record(self) -> None:
         """The recorder catches up: the history holds every end, and the picture hears so."""

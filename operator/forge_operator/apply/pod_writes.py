@@ -1,5 +1,6 @@
 """What is written about runner pods: declared failed, ended as stalled, deleted, and how they ended."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from forge_core.durations import timestamp
 from forge_core.exits import FailureClass
 from forge_core.history.records import PodEnd, Records
 from forge_core.names import STALLED_CONDITION
-from forge_operator.actions import DeletePod, FailPod, RecordPodEnd, RestartPod
+from forge_operator.actions import DeletePod, EndOfPod, FailPod, RecordPodEnds, RestartPod
 from forge_operator.digests import Kind
 from forge_operator.observe.sink import Sink
 
@@ -21,7 +22,7 @@ class PodWrites:
         self._sink = sink
         self._records = records
 
-    async def write(self, action: FailPod | RestartPod | DeletePod | RecordPodEnd) -> None:
+    async def write(self, action: FailPod | RestartPod | DeletePod | RecordPodEnds) -> None:
         """Do it. Raises ClusterError or HistoryUnavailable when it has to be decided and tried again."""
         match action:
             case FailPod():
@@ -30,8 +31,8 @@ class PodWrites:
                 await self._restart_pod(action)
             case DeletePod():
                 await self._delete_pod(action)
-            case RecordPodEnd():
-                await self._record_pod_end(action)
+            case RecordPodEnds():
+                await self._record(action.ends)
 
     async def _fail_pod(self, action: FailPod) -> None:
         status: Raw = {"phase": "Failed", "reason": action.reason, "message": action.message}
@@ -70,13 +71,16 @@ class PodWrites:
         except (NotFound, Conflict):
             return
 
-    async def _record_pod_end(self, action: RecordPodEnd) -> None:
-        end = PodEnd(
-            UUID(action.pod_uid), UUID(action.job_uid), action.failure_class, action.message, action.ended_at,
-            action.refund,
-        )  # fmt: skip
-        await self._records.pods_ended([end])
-        self._sink.picture.pods.told(action.pod_uid, ended=action.ended_at is not None)
+    async def _record(self, ends: Sequence[EndOfPod]) -> None:
+        await self._records.pods_ended([_row(end) for end in ends])
+        for end in ends:
+            self._sink.picture.pods.told(end.pod_uid, ended=end.ended_at is not None)
+
+
+def _row(end: EndOfPod) -> PodEnd:
+    return PodEnd(
+        UUID(end.pod_uid), UUID(end.job_uid), end.failure_class, end.message, end.ended_at, end.refund
+    )  # fmt: skip
 
 
 def _holding(of_type: str, reason: str, message: str) -> Raw:

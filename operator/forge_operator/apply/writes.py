@@ -21,7 +21,7 @@ from forge_operator.actions import (
     FailPod,
     NoteBreaches,
     PatchStatus,
-    RecordPodEnd,
+    RecordPodEnds,
     RestartPod,
     RetireAnalysisJob,
     SuspendJob,
@@ -68,7 +68,7 @@ class Writes:
                 await self._patch_job(action, {"activeDeadlineSeconds": action.seconds})
             case DeleteJob():
                 await self._delete_job(action)
-            case FailPod() | RestartPod() | DeletePod() | RecordPodEnd():
+            case FailPod() | RestartPod() | DeletePod() | RecordPodEnds():
                 await self._pods.write(action)
             case NoteBreaches():
                 await self._note_breaches(action)

@@ -10,7 +10,7 @@ from forge_operator.actions import (
     CreateJob,
     DeleteJob,
     PatchStatus,
-    RecordPodEnd,
+    RecordPodEnds,
     SuspendJob,
 )
 from forge_operator.decide import decide
@@ -44,7 +44,7 @@ def _decide(*objects: tuple[Kind, Raw]) -> list[Action]:
 
 
 def _patch(actions: list[Action]) -> PatchStatus:
-    (action,) = (action for action in actions if not isinstance(action, RecordPodEnd))
+    (action,) = (action for action in actions if not isinstance(action, RecordPodEnds))
     assert isinstance(action, PatchStatus)
     return action
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from forge_core.exits import Exit, FailureClass
-from forge_operator.actions import RecordPodEnd
+from forge_operator.actions import EndOfPod, RecordPodEnds
 from forge_operator.decide import decide
 from forge_operator.digests import Kind
 from forge_operator.picture import Picture
+from forge_operator.pod_ends import AT_ONCE
 from tests.builders.operator import (
     NOW,
     Raw,
@@ -35,8 +36,10 @@ def _picture(pod: Raw, job: Raw = RUNS, child: Raw = CHILD) -> Picture:
     return make_picture([(Kind.ANALYSIS_JOB, job), (Kind.JOB, child), (Kind.POD, pod)])
 
 
-def _ends(picture: Picture) -> list[RecordPodEnd]:
-    return [action for action in decide(picture, NOW) if isinstance(action, RecordPodEnd)]
+def _ends(picture: Picture) -> list[EndOfPod]:
+    made = [action for action in decide(picture, NOW) if isinstance(action, RecordPodEnds)]
+    assert len(made) <= 1, "one transaction at a time"
+    return [end for action in made for end in action.ends]
 
 
 def _failed(state: Raw, **more: Any) -> Raw:
@@ -107,6 +110,21 @@ def test_a_pod_that_vanished_while_it_ran_has_ended() -> None:
     [end] = _ends(picture)
     assert (end.failure_class, end.ended_at) == (FailureClass.DISRUPTION, NOW - timedelta(seconds=5))
     assert end.refund == ""
+
+
+def test_when_a_node_takes_hundreds_along_they_are_told_in_few_transactions_one_after_the_other() -> None:
+    objects: list[tuple[Kind, Raw]] = []
+    for number in range(250):
+        job = with_status(make_job(f"job-{number}"), phase="Running", conditions=[condition("Admitted", "Admitted")])
+        child = make_child(job)
+        pod = make_pod(child, phase="Failed", state=ended(137), reason="NodeLost")
+        objects += [(Kind.ANALYSIS_JOB, job), (Kind.JOB, child), (Kind.POD, pod)]
+    picture, sizes = make_picture(objects), []
+    while ends := _ends(picture):
+        sizes.append(len(ends))
+        for end in ends:
+            picture.pods.told(end.pod_uid, ended=True)
+    assert sizes == [AT_ONCE, AT_ONCE, 50]
 
 
 def test_nothing_is_told_of_a_job_that_is_over_whatever_came_first() -> None:

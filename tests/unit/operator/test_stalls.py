@@ -8,7 +8,7 @@ import pytest
 
 from forge_core.exits import FailureClass
 from forge_core.names import STALLED_CONDITION
-from forge_operator.actions import PatchStatus, RecordPodEnd, RestartPod
+from forge_operator.actions import PatchStatus, RecordPodEnds, RestartPod
 from forge_operator.decide import decide
 from forge_operator.digests import Kind
 from forge_operator.known import Report
@@ -111,7 +111,7 @@ def test_once_it_is_being_deleted_nothing_follows_but_its_end() -> None:
     assert _restarts(picture) == []
     gone = make_pod(CHILD, phase="Failed", version=31, conditions=[MARK], deleted=1, state=ended(137))
     picture.observe(Kind.POD, "MODIFIED", gone)
-    [end] = [action for action in decide(picture, NOW) if isinstance(action, RecordPodEnd)]
+    [end] = [end for action in decide(picture, NOW) if isinstance(action, RecordPodEnds) for end in action.ends]
     assert (end.failure_class, end.refund) == (FailureClass.STALLED, "")
     assert end.message == "No heartbeat for 60 s: its pod was ended."
 
