@@ -53,6 +53,13 @@ class Repository(_Model):
     has_credentials: bool = False
 
 
+class Sandbox(_Model):
+    """What the pod's sandbox may do."""
+
+    index: Annotated[str, Field(max_length=2048)] = ""
+    """Where a repository's dependencies may be installed from; "" for nowhere."""
+
+
 class Assignment(_Model):
     """One job, as its runner sees it."""
 
@@ -71,6 +78,8 @@ class Assignment(_Model):
     """Seconds between two signs of life, at most."""
     repository: Repository | None = None
     config: dict[str, Any] = {}
+    sandbox: Sandbox | None = None
+    """None: the pod has none, and code of the repository can't be run."""
     allowed_hosts: tuple[str, ...] = ()
     """Hosts that the chart allows although their address is not public."""
 

@@ -37,6 +37,7 @@ ANALYSIS_ID_ANNOTATION: Final = f"{GROUP}/analysis-id"
 ATTEMPTS_ANNOTATION: Final = f"{GROUP}/attempts"
 """On a Job: the whole budget of attempts, first ones included (a whole number)."""
 RUNNER_CONTAINER: Final = "runner"
+SANDBOX_CONTAINER: Final = "sandbox"
 STALLED_CONDITION: Final = f"{GROUP}/Stalled"
 """On a runner pod: it gave no sign of life for too long, and the operator ends it."""
 
@@ -83,6 +84,8 @@ JOB_SECRET_PREFIX: Final = "forge-job-"  # noqa: S105 - of a name
 """What the name of a Secret begins with that may be handed to a job: no job names another, such as REDIS_SECRET."""
 WORK_PATH: Final = "/work"
 """An emptyDir; the only writable place of a runner besides /tmp."""
+SANDBOX_PATH: Final = "/sandbox"
+"""In pods with a sandbox: the volume that it shares with the runner, and its only writable place."""
 TERMINATION_PATH: Final = "/dev/termination-log"
 
 # --- Redis: every key carries {tenant} as hash tag, so that one tenant's keys share a slot ------------------------

@@ -14,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from forge_core.assignment import HEARTBEAT, Backoff
 from forge_core.durations import parse_duration
 from forge_core.names import JOB_SECRET_PREFIX
+from forge_core.quantities import parse_quantity
 
 MAX_CONFIG_BYTES: Final = 16 * 1024
 LOWEST_PRIORITY: Final = 1000
@@ -105,6 +106,31 @@ class ResourceClass(_View):
     runtime_class_name: str = ""
 
 
+class PackagesSpec(_View):
+    """`spec.sandbox.packages`: dependencies of a repository may be installed, from this index alone."""
+
+    index: Annotated[str, Field(max_length=2048, pattern=r"^https?://[A-Za-z0-9][^\s@]*$")]
+
+
+class SandboxSpec(_View):
+    """`spec.sandbox`: a second container, in which alone code of a repository is run. Its limits are its size."""
+
+    requests: dict[str, str] = {}
+    limits: dict[str, str]
+    volume_size: Annotated[str, Field(min_length=1, max_length=32)] = "512Mi"
+    """Of the volume in memory that it works on; what lies there counts against the memory limit."""
+    packages: PackagesSpec | None = None
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Self:
+        missing = sorted({"cpu", "memory"} - set(self.limits))
+        if missing:
+            raise ValueError(f"sandbox.limits must give {' and '.join(missing)}")
+        if parse_quantity(self.volume_size) >= parse_quantity(self.limits["memory"]):
+            raise ValueError("sandbox.volumeSize must be below sandbox.limits.memory, for the volume is in memory")
+        return self
+
+
 class BackoffSpec(_View):
     """`spec.retry.backoff`."""
 
@@ -186,6 +212,7 @@ class QueueSpec(_View):
     retention: RetentionSpec = RetentionSpec()
     resource_classes: dict[str, ResourceClass] = {}
     default_resource_class: str = ""
+    sandbox: SandboxSpec | None = None
     priority_class_name: str = ""
     namespace_selector: dict[str, Any] = {}
     stall: StallSpec = StallSpec()

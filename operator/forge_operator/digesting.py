@@ -20,6 +20,7 @@ from forge_core.names import (
     MAX_RUNNING_ANNOTATION,
     QUEUE_LABEL,
     RUNNER_CONTAINER,
+    SANDBOX_CONTAINER,
     STALLED_CONDITION,
     TENANT_LABEL,
     WEIGHT_ANNOTATION,
@@ -207,16 +208,18 @@ def _job(raw: object) -> JobDigest | None:
     )
 
 
-def _named(raw: object, *path: str) -> dict[str, Any]:
-    return next((found for found in items(raw, *path) if text(found, "name") == RUNNER_CONTAINER), {})
+def _named(raw: object, *path: str, name: str = RUNNER_CONTAINER) -> dict[str, Any]:
+    return next((found for found in items(raw, *path) if text(found, "name") == name), {})
 
 
 def _trouble(raw: object, runner: dict[str, Any]) -> Trouble | None:
-    waiting, reason = text(runner, "state", "waiting", "message"), text(runner, "state", "waiting", "reason")
-    if reason in _IMAGE_TROUBLE:
-        return Trouble(Reason.IMAGE_UNAVAILABLE, waiting or reason)
-    if reason in _START_TROUBLE:
-        return Trouble(Reason.CONTAINER_NOT_STARTED, waiting or reason)
+    sandbox = _named(raw, "status", "initContainerStatuses", name=SANDBOX_CONTAINER)  # without it no runner starts
+    for container in (runner, sandbox):
+        waiting, reason = text(container, "state", "waiting", "message"), text(container, "state", "waiting", "reason")
+        if reason in _IMAGE_TROUBLE:
+            return Trouble(Reason.IMAGE_UNAVAILABLE, waiting or reason)
+        if reason in _START_TROUBLE:
+            return Trouble(Reason.CONTAINER_NOT_STARTED, waiting or reason)
     for condition in items(raw, "status", "conditions"):
         if text(condition, "type") == "PodScheduled" and text(condition, "status") == "False":
             return Trouble(Reason.UNSCHEDULABLE, text(condition, "message") or text(condition, "reason"))
@@ -256,7 +259,8 @@ def _pod(raw: object) -> PodDigest | None:
 
 
 def _needs(raw: object) -> Amounts:
-    asked = [part(container, "resources", "requests") for container in items(raw, "spec", "containers")]
+    sidecars = [each for each in items(raw, "spec", "initContainers") if text(each, "restartPolicy") == "Always"]
+    asked = [part(container, "resources", "requests") for container in (*items(raw, "spec", "containers"), *sidecars)]
     return _amounts(sum(amount(one, "cpu") for one in asked), sum(amount(one, "memory") for one in asked))
 
 

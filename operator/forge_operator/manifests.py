@@ -43,6 +43,7 @@ from forge_core.names import (
 from forge_core.resource import Invalid, JobSpec, QueueSpec
 from forge_operator.digests import AnalysisJobDigest
 from forge_operator.known import Surroundings
+from forge_operator.sandboxes import sandbox_containers, sandbox_volumes, shared_mounts, terms_of
 
 RUNNER_UID: Final = 10001
 ALLOWANCE_SECONDS: Final = 900.0
@@ -85,7 +86,7 @@ def job_of(job: AnalysisJobDigest, queue: QueueSpec, tenant: str, surroundings: 
             "podFailurePolicy": _failure_policy(),
             "template": {
                 "metadata": {"labels": labels},
-                "spec": _pod(job.spec, queue, assignment, surroundings),
+                "spec": _pod(job.spec, queue, assignment, surroundings) | _sandbox(queue, job.uid),
             },
         },
     }
@@ -133,6 +134,7 @@ def _assignment(
             if where
             else None,
             config=spec.config,
+            sandbox=terms_of(queue),
             allowed_hosts=surroundings.hosts_for(queue.job_type),
         ).encode()
     except ValidationError as error:
@@ -182,7 +184,7 @@ def _pod(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surroun
             for state in ("not-ready", "unreachable")
         ],
         "containers": [_runner(spec, queue, assignment, surroundings)],
-        "volumes": _volumes(spec),
+        "volumes": [*_volumes(spec), *sandbox_volumes(queue)],
     }
     if queue.priority_class_name:
         pod["priorityClassName"] = queue.priority_class_name
@@ -193,6 +195,11 @@ def _pod(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surroun
     return pod
 
 
+def _sandbox(queue: QueueSpec, job_uid: str) -> Raw:
+    found = sandbox_containers(queue, job_uid)
+    return {"initContainers": found} if found else {}
+
+
 def _runner(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surroundings) -> Raw:
     size = queue.resource_classes.get(spec.resource_class or queue.default_resource_class)
     mounts = [
@@ -200,6 +207,7 @@ def _runner(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surr
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir of the pod's own
         {"name": "token", "mountPath": TOKEN_PATH.rpartition("/")[0], "readOnly": True},
     ]
+    mounts += shared_mounts(queue)
     mounts += [{"name": each.volume, "mountPath": each.path, "readOnly": True} for each in _secrets(spec)]
     return {
         "name": RUNNER_CONTAINER,

@@ -1,6 +1,7 @@
 """An AnalysisJob's digest as the history keeps it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -78,20 +79,23 @@ def _size(job: AnalysisJobDigest, queue: QueueSpec | None) -> dict[str, Any]:
     size = queue.resource_classes.get(name) if queue else None
     if size is None:
         return {}
-    asked = {**size.limits, **size.requests}
+    asked = [{**size.limits, **size.requests}]
+    if queue and queue.sandbox:
+        asked.append({**queue.sandbox.limits, **queue.sandbox.requests})
     return {
         "resource_class": name,
-        "cpu_millis": _amount(millicores, asked.get("cpu", "0")),
-        "memory_mib": _amount(mebibytes, asked.get("memory", "0")),
+        "cpu_millis": _total(millicores, [each.get("cpu", "0") for each in asked]),
+        "memory_mib": _total(mebibytes, [each.get("memory", "0") for each in asked]),
     }
 
 
-def _amount(read: Callable[[str], int], quantity: str) -> int:
+def _total(read: Callable[[str], int], quantities: list[str]) -> int:
     """As much as a column holds; an amount that can't be read counts as nothing."""
-    try:
-        return min(read(quantity), MOST)
-    except ValueError:
-        return 0
+    total = 0
+    for quantity in quantities:
+        with suppress(ValueError):
+            total += read(quantity)
+    return min(total, MOST)
 
 
 def _spec(job: AnalysisJobDigest) -> dict[str, Any]:

@@ -58,6 +58,35 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "17 classes": ({"resourceClasses": {f"c{n}": {} for n in range(17)}}, "must have at most 16 items"),
     "a pod of one's own in a class": ({"resourceClasses__small__hostNetwork": True}, "unknown field"),
+    "a sandbox without limits": ({"sandbox": {}}, "spec.sandbox.limits: Required value"),
+    "a sandbox without a memory limit": (
+        {"sandbox": {"limits": {"cpu": "1"}}},
+        "a sandbox needs limits of cpu and memory",
+    ),
+    "a sandbox with a request over its limit": (
+        {"sandbox": {"requests": {"cpu": "2"}, "limits": {"cpu": "1", "memory": "1Gi"}}},
+        "a request of the sandbox is over its limit",
+    ),
+    "a sandbox's volume over its memory": (
+        {"sandbox": {"volumeSize": "2Gi", "limits": {"cpu": "1", "memory": "1Gi"}}},
+        "must be below limits.memory",
+    ),
+    "a sandbox with less memory than a volume has": (
+        {"sandbox": {"limits": {"cpu": "1", "memory": "256Mi"}}},
+        "must be below limits.memory",
+    ),
+    "a volume of no size": (
+        {"sandbox": {"volumeSize": "big", "limits": {"cpu": "1", "memory": "1Gi"}}},
+        "volumeSize must be a quantity",
+    ),
+    "an index with a password": (
+        {"sandbox": {"limits": {"cpu": "1", "memory": "1Gi"}, "packages": {"index": "https://a:b@index.test/simple"}}},
+        "index must be an http or https address without credentials",
+    ),
+    "a sandbox with a command of one's own": (
+        {"sandbox": {"limits": {"cpu": "1", "memory": "1Gi"}, "command": ["sh"]}},
+        "unknown field",
+    ),
     "a stall after a second": ({"stall": {"after": "1s"}}, "after must be a duration from 10s to 1h"),
     "a selector by expressions": ({"namespaceSelector": {"matchExpressions": []}}, "unknown field"),
 }

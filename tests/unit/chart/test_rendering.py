@@ -522,6 +522,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "Datadog without a key": ({"alerts": {"sink": "datadog"}}, "/alerts/existingSecret"),
     "an alert sink that isn't built": ({"alerts": {"sink": "pager"}}, "/alerts/sink"),
     "an image with a space": ({"images__operator": "a b"}, "/images/operator"),
+    "a sandbox without a memory limit": (
+        {"queues__analysis__sandbox": {"limits": {"cpu": "1"}}},
+        "/queues/analysis/sandbox/limits",
+    ),
+    "an index with a password": (
+        {"queues__refactoring__sandbox__packages": {"index": "https://a:b@index.test/"}},
+        "/queues/refactoring/sandbox/packages/index",
+    ),
     "a number as a class's amount": ({"resourceClasses__small__requests__cpu": 1}, "/resourceClasses/small"),
 }
 

@@ -271,3 +271,25 @@ def test_a_job_that_is_not_to_be_cancelled_has_no_asker() -> None:
     digest = read(Kind.ANALYSIS_JOB, make_job())
     assert isinstance(digest, AnalysisJobDigest)
     assert digest.cancel_wish is None
+
+
+def test_a_sidecar_counts_in_what_a_pod_asks_for_and_a_plain_init_container_does_not() -> None:
+    pod = make_pod(CHILD, requests={"cpu": "200m", "memory": "256Mi"})
+    asks = {"requests": {"cpu": "100m", "memory": "128Mi"}}
+    pod["spec"]["initContainers"] = [
+        {"name": "sandbox", "restartPolicy": "Always", "resources": asks},
+        {"name": "before", "resources": asks},
+    ]
+    digest = read(Kind.POD, pod)
+    assert isinstance(digest, PodDigest)
+    assert (digest.needs.cpu, digest.needs.memory) == (300, 384)
+
+
+def test_a_sandbox_that_cannot_start_is_the_pods_trouble() -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    pod = make_pod(CHILD, phase="Pending", state={"waiting": {"reason": "PodInitializing"}})
+    pod["status"]["initContainerStatuses"] = [{"name": "sandbox", "state": waiting}]
+    digest = read(Kind.POD, pod)
+    assert isinstance(digest, PodDigest)
+    assert digest.trouble is not None
+    assert (digest.trouble.reason, digest.trouble.message) == (Reason.IMAGE_UNAVAILABLE, "no such image")

@@ -192,3 +192,91 @@ def test_only_the_apis_audience_is_in_the_pods_token() -> None:
 def test_a_lost_nodes_pods_are_given_up_after_half_a_minute() -> None:
     tolerated = {one["key"]: one["tolerationSeconds"] for one in _pod(_job())["tolerations"]}
     assert tolerated == {"node.kubernetes.io/not-ready": 30, "node.kubernetes.io/unreachable": 30}
+
+
+SANDBOX = {"requests": {"cpu": "100m"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+
+
+def _sandbox(job: Raw) -> Raw:
+    (sandbox,) = _pod(job)["initContainers"]
+    assert isinstance(sandbox, dict)
+    return sandbox
+
+
+def test_a_queue_without_a_sandbox_has_one_container_and_says_so_to_its_runner() -> None:
+    job = _job()
+    assert "initContainers" not in _pod(job)
+    assert "sandbox" not in str(_pod(job)["volumes"])
+    assert _assignment(job).sandbox is None
+
+
+def test_a_sandbox_is_a_valid_sidecar_that_ends_with_the_runner() -> None:
+    job = _job(queue={"sandbox": SANDBOX})
+    kubernetes_validate.validate(job, "1.34", strict=True)
+    assert _sandbox(job)["restartPolicy"] == "Always"
+    assert _sandbox(job)["resources"] == {"requests": {"cpu": "100m"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+    assert _sandbox(job)["image"] == _runner(job)["image"]
+
+
+def test_a_sandbox_without_requests_asks_for_its_limits() -> None:
+    limits = {"cpu": "1", "memory": "1Gi"}
+    assert _sandbox(_job(queue={"sandbox": {"limits": limits}}))["resources"]["requests"] == limits
+
+
+def test_a_sandbox_has_no_right_no_variable_and_no_volume_but_its_own() -> None:
+    job = _job(
+        queue={"sandbox": SANDBOX}, repository={"url": "https://x.test/r", "credentialsSecretRef": {"name": "s"}}
+    )
+    sandbox, context = _sandbox(job), _sandbox(job)["securityContext"]
+    assert "env" not in sandbox
+    assert "envFrom" not in sandbox
+    assert {mount["name"] for mount in sandbox["volumeMounts"]} == {"sandbox", "sandbox-shm"}
+    assert context["readOnlyRootFilesystem"] is True
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    shared = {mount["name"] for mount in _runner(job)["volumeMounts"]} & {"sandbox", "sandbox-shm"}
+    assert shared == {"sandbox"}
+    assert "shareProcessNamespace" not in _pod(job)
+
+
+def test_a_sandboxs_volumes_are_in_memory_and_of_a_size() -> None:
+    volumes = {one["name"]: one for one in _pod(_job(queue={"sandbox": {**SANDBOX, "volumeSize": "256Mi"}}))["volumes"]}
+    assert volumes["sandbox"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "256Mi"}
+    assert volumes["sandbox-shm"]["emptyDir"]["medium"] == "Memory"
+
+
+def test_each_job_has_a_uid_of_its_own_for_its_sandbox_which_is_never_the_runners() -> None:
+    jobs = [_job(name=f"job-{number}", queue={"sandbox": SANDBOX}) for number in range(50)]
+    uids = {_sandbox(job)["securityContext"]["runAsUser"] for job in jobs}
+    assert len(uids) == 50
+    assert all(100_000 <= uid < 2**31 for uid in uids)
+    assert {_pod(job)["securityContext"]["runAsUser"] for job in jobs} == {10001}
+    assert jobs[0] == _job(name="job-0", queue={"sandbox": SANDBOX})
+
+
+def test_the_runner_is_told_from_where_packages_may_be_installed() -> None:
+    def index(**sandbox: Any) -> str:
+        told = _assignment(_job(queue={"sandbox": {**SANDBOX, **sandbox}})).sandbox
+        assert told is not None
+        return told.index
+
+    assert index() == ""
+    assert index(packages={"index": "https://index.test/simple"}) == "https://index.test/simple"
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "said"),
+    [
+        ({}, "sandbox"),
+        ({"limits": {"cpu": "1"}}, "must give memory"),
+        ({"limits": {"cpu": "1", "memory": "512Mi"}}, "volumeSize must be below"),
+        ({"limits": {"cpu": "1", "memory": "lots"}}, "not an amount"),
+        ({**SANDBOX, "packages": {"index": "https://me:secret@index.test"}}, "index"),
+        ({**SANDBOX, "packages": {"index": "file:///etc"}}, "index"),
+    ],
+    ids=["no limits", "no memory", "a volume over the memory", "no amount", "credentials", "a file"],
+)
+def test_a_sandbox_that_is_not_bounded_is_refused_whatever_the_schema_let_through(sandbox: Raw, said: str) -> None:
+    with pytest.raises(Invalid, match=said):
+        _job(queue={"sandbox": sandbox})

@@ -329,3 +329,16 @@ def test_the_score_and_the_counts_of_a_summary_go_to_the_status_and_its_lists_do
 
 async def _is(condition: Any) -> bool:
     return bool(condition())
+
+
+def test_a_sandbox_counts_in_what_a_pod_asks_for() -> None:
+    desk = Desk().listed()
+    sizes = {"small": {"requests": {"cpu": "250m", "memory": "256Mi"}}}
+    sandbox = {"requests": {"cpu": "100m"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+    queue = make_queue(version=7, resourceClasses=sizes, defaultResourceClass="small", sandbox=sandbox)
+    desk.sink.seen(Kind.JOB_QUEUE, "MODIFIED", queue, "kopf")
+    raw = job("sandboxed")
+    desk.see(raw)
+    record = record_of(desk.picture, desk.picture.analysis_jobs[raw["metadata"]["uid"]])
+    assert record is not None
+    assert (record.cpu_millis, record.memory_mib) == (350, 1280)

@@ -1,0 +1,77 @@
+"""The real sandbox program as its container would have it: first of its own processes, another UID, no rights.
+
+A namespace of processes stands for the container, a file system in memory for the volume. Both need root.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from forge_runner.sandbox import Sandbox
+from tests.conftest import ROOT
+
+UID = 200_002
+VOLUME_MEBIBYTES = 64
+
+
+@dataclass
+class SandboxServer:
+    """A running sandbox and the volume that it shares with us."""
+
+    volume: Path
+    process: subprocess.Popen[bytes]
+
+    def connected(self) -> AbstractContextManager[Sandbox]:
+        """A connection, as a runner's attempt has one."""
+        return Sandbox.connected(self.volume, 30)
+
+    def others(self) -> list[str]:
+        """Command lines of all processes of its UID but itself."""
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdigit():
+                with suppress(OSError):
+                    line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    if folder.stat().st_uid == UID and line and "forge_sandbox" not in line:
+                        found.append(line)
+        return found
+
+
+def python() -> str:
+    """A Python that every user may run, of this one's version or the system's own."""
+    own = Path(sys.executable).resolve()
+    readable = all(folder.stat().st_mode & 0o001 for folder in own.parents)
+    return str(own) if readable else "/usr/bin/python3"
+
+
+@contextmanager
+def sandbox_server(environment: dict[str, str] | None = None) -> Iterator[SandboxServer]:
+    """Start one and end it. Skips where it can't be had."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("a sandbox of another UID needs root, and util-linux: run these tests as root or in CI")
+    volume = Path(tempfile.mkdtemp(prefix="sandbox-", dir="/tmp"))
+    options = f"size={VOLUME_MEBIBYTES}m,mode=2777,nr_inodes=20000"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", volume], check=True)
+    command = [
+        "unshare", "--pid", "--fork", "--mount-proc", "--kill-child",
+        "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs", "--bounding-set=-all",
+        python(), "-P", "-m", "forge_sandbox", str(volume),
+    ]  # fmt: skip
+    path = f"{ROOT / 'core'}:{ROOT / 'job-images'}"
+    variables = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": path, **(environment or {})}
+    process = subprocess.Popen(command, env=variables, cwd="/", start_new_session=True)
+    try:
+        yield SandboxServer(volume, process)
+    finally:
+        process.kill()
+        process.wait(30)
+        subprocess.run(["umount", "--lazy", volume], check=True)
+        volume.rmdir()
