@@ -11,12 +11,12 @@ import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Final
 
-from forge_core.sandbox import KEPT, READY, Answer, Bounds, Misfit, Order, address, new_archive, receive, send
+from forge_core.sandbox import KEPT, READY, Answer, Bounds, Ended, Misfit, Order, address, new_archive, receive, send
 from forge_core.sandbox import TREE as TREE_FOLDER
 
 CONNECT_SECONDS: Final = 60.0
@@ -61,9 +61,10 @@ class Sandbox:
 
     @classmethod
     @contextmanager
-    def connected(cls, volume: Path, seconds: float = CONNECT_SECONDS) -> Iterator["Sandbox"]:
+    def connected(cls, volume: Path, seconds: float | None = None) -> Iterator["Sandbox"]:
         """The sandbox that works on this volume, once it is there. Raises SandboxLost."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            seconds = CONNECT_SECONDS if seconds is None else seconds
             _connect(connection, address(volume), seconds)
             connection.settimeout(seconds)
             sandbox = cls(volume, connection)
@@ -86,9 +87,12 @@ class Sandbox:
     ) -> Answer:
         """Run a command in there, in a fresh copy of the tree. Raises SandboxLost, and Misfit for what is no order."""
         order = Order(tuple(argv), dict(environment), ("", ""), bounds).checked()
+        if tree is not None:
+            try:
+                order = replace(order, archive=self._handed_over(tree))
+            except OSError as error:
+                return Answer(Ended.NOT_STARTED, output=f"the tree can't be put on the volume: {error.strerror}")
         try:
-            if tree is not None:
-                order = Order(order.argv, order.environment, self._handed_over(tree), bounds)
             self._connection.settimeout(bounds.seconds + MARGIN_SECONDS)
             send(self._connection, order.encode())
         except OSError as error:

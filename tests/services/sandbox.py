@@ -5,6 +5,7 @@ A namespace of processes stands for the container, a file system in memory for t
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,23 @@ def python() -> str:
     return str(own) if readable else "/usr/bin/python3"
 
 
+def _programs(folder: Path) -> Path:
+    """A folder for PATH with `python`, which has pytest as that of a sandbox's image has."""
+    packages = Path(pytest.__file__).parent.parent
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nPYTHONPATH={packages} exec {python()} "$@"\n')
+    script.chmod(0o755)
+    folder.chmod(0o755)
+    return folder
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the sandbox and with it all that lives there: unshare, which waits for it, would leave it behind."""
+    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+        os.kill(int(child), signal.SIGKILL)
+    process.wait(30)
+
+
 @contextmanager
 def sandbox_server(environment: dict[str, str] | None = None) -> Iterator[SandboxServer]:
     """Start one and end it. Skips where it can't be had."""
@@ -61,17 +79,18 @@ def sandbox_server(environment: dict[str, str] | None = None) -> Iterator[Sandbo
     options = f"size={VOLUME_MEBIBYTES}m,mode=2777,nr_inodes=20000"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", volume], check=True)
     command = [
-        "unshare", "--pid", "--fork", "--mount-proc", "--kill-child",
+        "unshare", "--pid", "--fork", "--mount-proc",
         "setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs", "--bounding-set=-all",
         python(), "-P", "-m", "forge_sandbox", str(volume),
     ]  # fmt: skip
     path = f"{ROOT / 'core'}:{ROOT / 'job-images'}"
-    variables = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": path, **(environment or {})}
+    programs = _programs(Path(tempfile.mkdtemp(prefix="sandbox-programs-", dir="/tmp")))
+    variables = {"PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": path, **(environment or {})}
     process = subprocess.Popen(command, env=variables, cwd="/", start_new_session=True)
     try:
         yield SandboxServer(volume, process)
     finally:
-        process.kill()
-        process.wait(30)
+        _end(process)
         subprocess.run(["umount", "--lazy", volume], check=True)
         volume.rmdir()
+        shutil.rmtree(programs)

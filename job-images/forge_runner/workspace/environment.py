@@ -42,7 +42,7 @@ _SETTINGS: Final = (
 )
 
 # In $GIT_DIR/info/attributes, which goes before any .gitattributes: the files come out byte for byte as committed.
-ATTRIBUTES: Final = "* -text -eol -filter -ident -working-tree-encoding\n"
+ATTRIBUTES: Final = "* -text -eol -filter -ident -working-tree-encoding -export-ignore -export-subst\n"
 
 
 def git_environment(location: Location, home: Path, limits: Limits) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from forge_core.assignment import Sandbox
 from forge_kinds.refactoring import refactor
 from forge_runner.kinds import Result
 from forge_runner.workspace.checkout import Options
@@ -68,14 +69,17 @@ def refactored(tmp_path: Path) -> Refactor:
     """Commits these files, refactors them, and applies the patch to a clone."""
     made = iter(range(1000))
 
-    def run(files: Mapping[bytes, Content], **config: Any) -> Refactored:
+    def run(
+        files: Mapping[bytes, Content], volume: Path = tmp_path, terms: Sandbox | None = None, **config: Any
+    ) -> Refactored:
         number = next(made)
         a_repository(tmp_path, f"{number}.git", files)
         workdir, after = tmp_path / f"work-{number}", tmp_path / f"after-{number}"
         workdir.mkdir()
         report = Remembered()
         url = f"file://{tmp_path}/{number}.git"
-        result = refactor(an_assignment(url, config=config), workdir, report, Options(allow_file=True))
+        assignment = an_assignment(url, config=config, sandbox=terms, timeout=600.0)
+        result = refactor(assignment, workdir, report, Options(allow_file=True), volume)
         git(tmp_path, "-c", "core.symlinks=false", "clone", "--quiet", f"{number}.git", after.name)
         refactored = Refactored(result, report, tmp_path / f"{number}.git", after)
         if refactored.patch:

@@ -4,8 +4,9 @@ import keyword
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from forge_core.durations import parse_duration
 from forge_runner.sources.selection import Selection
 
 DEFAULT_TARGET: Final = "3.10"
@@ -31,6 +32,16 @@ class Imports(StrEnum):
 
 Target = Literal["3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"]
 RuleName = Annotated[str, Field(pattern=r"^[A-Z]{1,8}[0-9]{0,4}$")]
+
+
+Argument = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Installed = Annotated[
+    str, Field(max_length=255, pattern=r"^(\.(\[[A-Za-z0-9_,-]+\])?|[A-Za-z0-9_][^\x00-\x1f]*\.txt)$")
+]
+
+
+def _seconds(written: object) -> object:
+    return parse_duration(written) if isinstance(written, str) else written
 
 
 class _Part(BaseModel):
@@ -65,6 +76,25 @@ class Extract(_Part):
     """The cognitive complexity above which a function is."""
 
 
+class Verify(_Part):
+    """The repository's tests are run before and after."""
+
+    command: Annotated[tuple[Argument, ...], Field(max_length=50)] = ()
+    pytest: bool = False
+    install: Annotated[tuple[Installed, ...], Field(max_length=10)] = ()
+    """Files of requirements, or the repository itself."""
+    timeout: Annotated[float, BeforeValidator(_seconds), Field(ge=1, le=3600)] = 600.0
+    """Seconds of one run."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Verify":
+        if bool(self.command) == self.pytest:
+            raise ValueError("say either command, such as [make, test], or pytest: true")
+        if self.command and not self.command[0]:
+            raise ValueError("a command begins with the name of a program")
+        return self
+
+
 class RefactoringConfig(Selection):
     """At least one operation; several are done one after the other, into one patch."""
 
@@ -73,6 +103,7 @@ class RefactoringConfig(Selection):
     modernize: Target | None = None
     fix: Annotated[tuple[RuleName, ...], Field(max_length=50)] = ()
     imports: Annotated[tuple[Imports, ...], Field(max_length=2)] = ()
+    verify: Verify | None = None
 
     @model_validator(mode="after")
     def _something(self) -> "RefactoringConfig":

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from forge_core.attempts import MAX_ARTIFACT_BYTES, MAX_SUMMARY_BYTES
@@ -15,6 +15,7 @@ from forge_kinds.refactoring.survey import Survey
 
 SCHEMA: Final = "forge.refactoring/1"
 PATCH: Final = "changes.patch"
+TESTS: Final = "tests.log"
 LIST: Final = "changes.json"
 MAX_SHOWN: Final = 50
 
@@ -32,6 +33,8 @@ class Outcome:
     patch: Patch
     notes: Notes
     tools: Mapping[str, str]
+    tests: Mapping[str, Any] = field(default_factory=dict)
+    """What the repository's tests said; empty when they weren't asked."""
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
@@ -57,6 +60,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
             "before": totals(outcome.before.functions.items()),
             "after": totals(outcome.after.functions.items()),
         },
+        **({"tests": dict(outcome.tests)} if outcome.tests else {}),
         "notes": outcome.notes.document(),
         "tools": dict(sorted(outcome.tools.items())),
     }
@@ -66,9 +70,10 @@ def summary(outcome: Outcome) -> dict[str, Any]:
 def _message(outcome: Outcome) -> str:
     files, changes = len(outcome.patch.files), len(outcome.changes)
     left = f"; {len(outcome.dropped):,} left undone, each with its reason" if outcome.dropped else ""
+    tests = f" {outcome.tests['message']}" if outcome.tests else ""
     if not files:
-        return f"Nothing to change in {len(outcome.before.standings):,} files{left}."
-    return f"{changes:,} changes in {files:,} files{left}."
+        return f"Nothing to change in {len(outcome.before.standings):,} files{left}.{tests}"
+    return f"{changes:,} changes in {files:,} files{left}.{tests}"
 
 
 def _patch(patch: Patch) -> dict[str, Any]:
@@ -95,6 +100,8 @@ def _fitted(document: dict[str, Any]) -> dict[str, Any]:
     """Fewer examples and places when paths are so long that the summary would be refused."""
     while len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
         shown = document["dropped"]["shown"]
+        for side in ("before", "after"):
+            document.get("tests", {}).get(side, {}).pop("shown", None)
         document["dropped"]["shown"] = shown[: len(shown) // 2]
         document["notes"] = [{**note, "paths": note["paths"][: len(note["paths"]) // 2]} for note in document["notes"]]
         if not shown and not any(note["paths"] for note in document["notes"]):

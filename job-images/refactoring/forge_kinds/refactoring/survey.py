@@ -1,6 +1,6 @@
 """How the files stand: findings and complexity, before anything is changed and after."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +26,13 @@ class Survey:
     def with_changed(self, later: "Survey") -> "Survey":
         """The same files, where `later` knows better."""
         return Survey({**self.standings, **later.standings}, {**self.functions, **later.functions})
+
+    def without(self, paths: Collection[str]) -> "Survey":
+        """All other files."""
+        return Survey(
+            {path: standing for path, standing in self.standings.items() if path not in paths},
+            {path: functions for path, functions in self.functions.items() if path not in paths},
+        )
 
     def findings(self) -> int:
         """In all files."""

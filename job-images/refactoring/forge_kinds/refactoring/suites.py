@@ -1,0 +1,126 @@
+"""A repository's tests as a command, and what its output says: which tests fail, and whether they all ran."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from forge_core.sandbox import Answer, Ended
+from forge_kinds.refactoring.config import Verify
+from forge_runner.sources.selection import display
+from forge_runner.workspace.tree import Entry, EntryKind
+
+SHOWN: Final = 3
+_LINE: Final = 300
+_PYTEST: Final = (
+    "python", "-m", "pytest", "-q", "-rfE", "--tb=short", "--color=no", "-p", "no:cacheprovider",
+    "--continue-on-collection-errors",
+)  # fmt: skip
+_SUMMARY: Final = re.compile(r"^=+ short test summary info =+$", re.MULTILINE)
+_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (.{1,1000}?)(?: - .*)?$", re.MULTILINE)
+_COUNT: Final = re.compile(r"\b([0-9]{1,9}) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
+_TEST_FILE: Final = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
+_HOW: Final = {
+    Ended.TIMEOUT: "did not end in its time",
+    Ended.OUTPUT: "printed more than it may",
+    Ended.MEMORY: "needed more memory than the sandbox has",
+    Ended.NOT_STARTED: "could not be started",
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run. `broken` says why it tells nothing, "" when it does; `counts` by pytest's own words."""
+
+    failing: frozenset[str] = frozenset()
+    counts: dict[str, int] = field(default_factory=dict)
+    broken: str = ""
+
+    @property
+    def total(self) -> int:
+        """Tests that were looked at."""
+        return sum(self.counts.values())
+
+    def objection(self, before: "Ran") -> str:
+        """What speaks against the changes that this run had and `before` hadn't; "" when nothing does."""
+        if self.broken:
+            return f"With it, {self.broken}"
+        if new := sorted(self.failing - before.failing):
+            more = f" and {len(new) - SHOWN} more" if len(new) > SHOWN else ""
+            named = ", ".join(name[:_LINE] for name in new[:SHOWN])
+            return f"With it fails what passed before: {named}{more}."
+        if self.total < before.total:
+            return f"With it, {self.total} instead of {before.total} tests are found."
+        return ""
+
+    def document(self) -> dict[str, object]:
+        """For the summary."""
+        shown = [name[:_LINE] for name in sorted(self.failing)[:20]]
+        told = {"failing": len(self.failing), "shown": shown, "counts": dict(sorted(self.counts.items()))}
+        return {**told, "broken": self.broken} if self.broken else told
+
+
+class Suite(Protocol):
+    """How the tests are run, and read."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command."""
+        ...
+
+    def read(self, answer: Answer) -> Ran:
+        """What a run says."""
+        ...
+
+
+@dataclass(frozen=True)
+class Command:
+    """Any command: it fails as a whole, and nobody knows of what it tests."""
+
+    argv: tuple[str, ...]
+
+    def read(self, answer: Answer) -> Ran:
+        """Fails by its exit code."""
+        if answer.ended is not Ended.EXITED:
+            return Ran(broken=_broken("the command", answer))
+        if answer.code in {126, 127}:  # what a shell or env says of a program that isn't there
+            return Ran(broken=f"the command ended with code {answer.code}: {_last_line(answer)}")
+        name = f"the command, with code {answer.code}: {_last_line(answer)}"
+        return Ran(frozenset({name}) if answer.code else frozenset())
+
+
+@dataclass(frozen=True)
+class Pytest:
+    """pytest, which names each test that fails."""
+
+    argv: tuple[str, ...] = _PYTEST
+
+    def read(self, answer: Answer) -> Ran:
+        """Failures by node id; a module that can't be collected counts as one."""
+        if answer.ended is not Ended.EXITED:
+            return Ran(broken=_broken("pytest", answer))
+        if answer.code == 5:
+            return Ran(broken="pytest finds no tests.")
+        listed = _SUMMARY.split(answer.output)[-1] if _SUMMARY.search(answer.output) else ""
+        if answer.code not in {0, 1} or bool(listed) != bool(answer.code):
+            return Ran(broken=f"pytest ended with code {answer.code}: {_last_line(answer)}")
+        last = answer.output.strip().rpartition("\n")[2]
+        counts = {word.removesuffix("s"): int(count) for count, word in _COUNT.findall(last)}
+        return Ran(frozenset(_FAILED.findall(listed)), counts)
+
+
+def suite_of(verify: Verify, entries: Iterable[Entry]) -> Suite | None:
+    """How a job wants its tests run; None when pytest would find none."""
+    if verify.command:
+        return Command(verify.command)
+    paths = (display(entry.path) for entry in entries if entry.kind is EntryKind.FILE)
+    return Pytest() if any(_TEST_FILE.search(path) for path in paths) else None
+
+
+def _broken(what: str, answer: Answer) -> str:
+    return f"{what} {_HOW[answer.ended]}: {_last_line(answer)}"
+
+
+def _last_line(answer: Answer) -> str:
+    lines = [line.strip() for line in answer.output.splitlines() if line.strip()]
+    return lines[-1][:_LINE] if lines else "it printed nothing."

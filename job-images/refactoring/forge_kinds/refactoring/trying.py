@@ -1,0 +1,201 @@
+"""The repository's tests, in the sandbox, before the changes and with them; what makes one fail is put back."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from forge_core.assignment import Sandbox as Terms
+from forge_core.sandbox import Answer, Bounds, Ended
+from forge_kinds.refactoring.bisecting import Search
+from forge_kinds.refactoring.config import Verify
+from forge_kinds.refactoring.installing import install, path_of
+from forge_kinds.refactoring.stages import TESTING, Meter
+from forge_kinds.refactoring.suites import Ran, Suite, suite_of
+from forge_runner.report import Permanent, Report, Transient
+from forge_runner.sandbox import Sandbox, SandboxLost, Tree
+from forge_runner.workspace import Checkout
+
+MAX_RUNS: Final = 40
+MAX_TREE_BYTES: Final = 512 * 1024**2
+_LOG_BYTES: Final = 256 * 1024
+_RESERVE: Final = 60.0
+"""Seconds of the attempt that are left for the patch."""
+
+Unit = tuple[str, ...]
+"""Paths of files that are kept or put back together."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What the tests said."""
+
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Path -> why it is put back."""
+    document: Mapping[str, Any] = field(default_factory=dict)
+    """For the summary."""
+    log: bytes = b""
+    """What they printed."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is to be tried, and where: `bodies` are the changed files as the runner holds them."""
+
+    checkout: Checkout
+    verify: Verify
+    units: Sequence[Unit]
+    bodies: Mapping[str, tuple[bytes, bytes]]
+    """Path as text -> path as git has it, and content."""
+    report: Report
+    deadline: float
+    """When the attempt is over, on the monotonic clock."""
+
+
+def check_terms(verify: Verify, terms: Terms | None) -> None:
+    """Raises Permanent for what the queue doesn't offer, before anything is done."""
+    if terms is None:
+        raise Permanent(
+            "config.verify: this queue has no sandbox, in which alone a repository's tests may run. Leave verify out, "
+            "or ask the administrator for a queue with spec.sandbox."
+        )
+    if verify.install and not terms.index:
+        raise Permanent(
+            "config.verify.install: this queue installs nothing. Leave install out, or ask the administrator for "
+            "spec.sandbox.packages."
+        )
+
+
+def tested(trial: Trial, terms: Terms, volume: Path, folder: Path) -> Tested:
+    """Run the tests as often as it takes. Raises Transient when the sandbox is lost."""
+    suite = suite_of(trial.verify, trial.checkout.entries)
+    if suite is None:
+        return _unverified("pytest", "No file of the repository is named as pytest's tests are.")
+    size = sum(entry.size for entry in trial.checkout.entries)
+    if size > MAX_TREE_BYTES:
+        return _unverified(_shown(suite), f"The repository is over {MAX_TREE_BYTES // 1024**2} MiB.")
+    archive = _archive(trial.checkout, folder)
+    try:
+        with Sandbox.connected(volume) as sandbox:
+            meter = Meter(trial.report, TESTING, len(trial.units) + 1, parts="parts")
+            return _Trying(trial, suite, sandbox, archive, meter).result(terms.index)
+    except SandboxLost as lost:
+        raise Transient(f"The repository's tests could not be run: {lost}") from None
+
+
+@dataclass
+class _Trying:
+    """One connection to the sandbox, and what was seen by it."""
+
+    trial: Trial
+    suite: Suite
+    sandbox: Sandbox
+    archive: Path
+    meter: Meter
+    environment: dict[str, str] = field(default_factory=lambda: {"PYTHONHASHSEED": "0"})
+    runs: int = 0
+    longest: float = 0.0
+    last: Ran = field(default_factory=Ran)
+    log: bytearray = field(default_factory=bytearray)
+
+    def result(self, index: str) -> Tested:
+        """Install, run before, run with everything, find what holds."""
+        verify = self.trial.verify
+        if verify.install:
+            self.meter.begin("installing dependencies")
+            answer = install(self.sandbox, Tree(self.archive), verify, index, self._bounds())
+            if answer.ended is not Ended.EXITED or answer.code:
+                self._note("installing", answer)
+                return self._unverified("The dependencies could not be installed; see tests.log.")
+            self.environment["PATH"] = path_of(self.sandbox)
+        self.meter.begin("tests before the changes")
+        before = self._run(())
+        self.meter.done()
+        if before.broken:
+            return self._unverified(f"Without any change, {before.broken}", before)
+        if verify.command and before.failing:
+            return self._unverified(f"Without any change fails {min(before.failing)}", before)
+        if self._spent():
+            return self._unverified(f"There was no time for a second run: {self._spent()}", before)
+        return self._searched(before)
+
+    def _searched(self, before: Ran) -> Tested:
+        self.meter.begin("tests with the changes")
+        after = before
+
+        def objection(units: Sequence[Unit]) -> str:
+            nonlocal after
+            ran = self._run(units)
+            why = ran.objection(before)
+            after = after if why else ran
+            return why
+
+        found = Search(objection, self._spent, self.meter.done).run(self.trial.units)
+        refused = {path: why for unit, why in found.dropped for path in unit}
+        kept = sum(len(unit) for unit in found.kept)
+        message = f"The tests hold with {kept:,} changed files" if kept else "The tests hold with none of the changes"
+        message += f"; {len(refused):,} were put back." if refused else "."
+        status = "some-dropped" if refused else "hold"
+        document = {
+            **_told(_shown(self.suite), status, message), "before": before.document(), "after": after.document(),
+            "runs": self.runs, "files": {"kept": kept, "dropped": len(refused)},
+        }  # fmt: skip
+        return Tested(refused, document, bytes(self.log))
+
+    def _run(self, units: Sequence[Unit]) -> Ran:
+        paths = [path for unit in units for path in unit]
+        began = time.monotonic()
+        tree = Tree(self.archive, dict(self.trial.bodies[path] for path in paths))
+        answer = self.sandbox.run(self.suite.argv, self._bounds(), tree, self.environment)
+        self.runs += 1
+        self.longest = max(self.longest, time.monotonic() - began)
+        ran = self.suite.read(answer)
+        self._note(f"run {self.runs}, with {len(paths)} changed files", answer)
+        outcome = ran.broken or f"{len(ran.failing)} failing"
+        self.trial.report.log(f"tests, run {self.runs} with {len(paths)} changed files: {outcome}")
+        return ran
+
+    def _bounds(self) -> Bounds:
+        left = self.trial.deadline - time.monotonic() - _RESERVE
+        return Bounds(seconds=max(1.0, min(self.trial.verify.timeout, left)))
+
+    def _spent(self) -> str:
+        if self.runs >= MAX_RUNS:
+            return f"It was not tried: {MAX_RUNS} runs of the tests are what one job takes."
+        if time.monotonic() + self.longest > self.trial.deadline - _RESERVE:
+            return "It was not tried: the job's timeout leaves no time for another run of the tests."
+        return ""
+
+    def _note(self, what: str, answer: Answer) -> None:
+        head = f"=== {what}: {answer.ended}, code {answer.code}\n"
+        text = f"{head}{answer.output.rstrip()}\n\n".encode(errors="replace")
+        if len(self.log) + len(text) <= 8 * _LOG_BYTES:
+            self.log += text
+
+    def _unverified(self, why: str, before: Ran | None = None) -> Tested:
+        told = _unverified(_shown(self.suite), why)
+        more = {"before": before.document()} if before else {}
+        return Tested({}, {**told.document, **more, "runs": self.runs}, bytes(self.log))
+
+
+def _archive(checkout: Checkout, folder: Path) -> Path:
+    """The commit as git has it, in the runner's own folder."""
+    path = folder / "tree.tar"
+    with path.open("wb") as target, checkout.git.running("archive", "--format=tar", checkout.commit) as child:
+        assert child.stdout is not None  # noqa: S101 - a pipe was asked for
+        while chunk := child.stdout.read(1 << 20):
+            target.write(chunk)
+    return path
+
+
+def _unverified(ran: str, why: str) -> Tested:
+    return Tested({}, _told(ran, "unverified", f"Not verified by tests. {why}"))
+
+
+def _told(ran: str, status: str, message: str) -> dict[str, Any]:
+    return {"ran": ran, "status": status, "message": message[:1000]}
+
+
+def _shown(suite: Suite) -> str:
+    return " ".join(suite.argv)[:300]
