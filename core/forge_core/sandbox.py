@@ -20,7 +20,8 @@ MAX_ARGUMENT: Final = 4096
 MAX_VARIABLES: Final = 50
 MAX_SECONDS: Final = 3600.0
 MAX_MESSAGE: Final = 4 * 1024**2
-MAX_KEPT_OUTPUT: Final = 1024**2
+MAX_KEPT_OUTPUT: Final = 512 * 1024
+"""Each byte may take six in an answer."""
 MEBIBYTE: Final = 1024**2
 
 READY: Final = b"ready"

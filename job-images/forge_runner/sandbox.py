@@ -65,8 +65,8 @@ class Sandbox:
         """The sandbox that works on this volume, once it is there. Raises SandboxLost."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             seconds = CONNECT_SECONDS if seconds is None else seconds
-            _connect(connection, address(volume), seconds)
             connection.settimeout(seconds)
+            _connect(connection, address(volume), seconds)
             sandbox = cls(volume, connection)
             if sandbox._hear() != READY:
                 raise SandboxLost("What answers in the sandbox's place is none.")

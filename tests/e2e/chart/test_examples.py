@@ -43,7 +43,7 @@ Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
     "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-private.yaml",
     "queue.yaml", "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
-    "refactoring-extract.yaml",
+    "refactoring-extract.yaml", "refactoring-verified.yaml",
 }  # fmt: skip
 
 
@@ -150,6 +150,17 @@ def test_an_extraction(forge: Forge, kubectl: Kubectl, example: Example, serve: 
     kubectl.apply(*example("refactoring-extract.yaml", serve(CODE)))
     job = forge.wait_for("flask-split", Phase.COMPLETED)
     assert job["status"]["summary"]["message"].startswith("Nothing to change")
+
+
+def test_a_verified_refactoring(forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]) -> None:
+    code = {"app.py": "import os\nimport sys\n\nprint(sys)\n", "relied.py": "import json\n"}
+    tests = {"tests/test_it.py": "import relied\n\n\ndef test_it():\n    assert relied.json\n"}
+    kubectl.apply(*example("refactoring-verified.yaml", serve(code | tests)))
+    job = forge.wait_for("flask-verified", Phase.COMPLETED, seconds=240)
+    with forge.api() as client:
+        patch = client.get(f"/analyses/{job['metadata']['uid']}/artifacts/changes.patch").text
+    assert "-import os" in patch
+    assert "relied.py" not in patch
 
 
 def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example) -> None:

@@ -118,6 +118,25 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "a symbol is a module and a name",
     ),
     "a name that is code": ({"config": {"rename": {"symbol": "a.f", "to": "g()"}}}, "a name is letters, digits"),
+    "a verification by nothing": ({"config": {"verify": {}}}, "verify needs either a command"),
+    "a verification by two": (
+        {"config": {"verify": {"pytest": True, "command": ["make"]}}},
+        "verify needs either a command",
+    ),
+    "a command that is a line": ({"config": {"verify": {"command": "make test"}}}, "must be of type array"),
+    "a command of nothing": ({"config": {"verify": {"command": []}}}, "should have at least 1 items"),
+    "a requirement by address": (
+        {"config": {"verify": {"pytest": True, "install": ["https://evil.test/x"]}}},
+        "name a file of requirements in the repository",
+    ),
+    "requirements outside of the repository": (
+        {"config": {"verify": {"pytest": True, "install": ["a/../../x.txt"]}}},
+        "name a file of requirements in the repository",
+    ),
+    "a verification of two hours": (
+        {"config": {"verify": {"pytest": True, "timeout": "2h"}}},
+        "timeout must be a duration from 1s to 1h",
+    ),
     "a baseline that is nothing": ({"config": {"baseline": {}}}, "either a ref or an analysis"),
     "a baseline that is two": (
         {"config": {"baseline": {"ref": "main", "analysis": "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"}}},
@@ -197,8 +216,10 @@ GOOD: dict[str, dict[str, Any]] = {
             "imports": ["sort", "remove-unused"],
             "extract": {"over": 15},
             "rename": {"symbol": "a.b.naïve", "to": "_f2"},
+            "verify": {"pytest": True, "install": ["requirements/dev.txt", ".[test]"], "timeout": "5m"},
         }
     },
+    "verified by a command": {"config": {"verify": {"command": ["make", "test", "ARGS=-k 'not slow'"]}}},
     "on a host with a port": {"repository__url": "http://example.com:8080/a"},
     "on an IPv6 address": {"repository__url": "https://[2001:db8::1]:443/a.git"},
     "with an @ in the path": {"repository__url": "https://example.com/@scope/project"},

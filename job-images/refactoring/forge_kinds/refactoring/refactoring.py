@@ -175,7 +175,7 @@ class _Refactoring:
 
     def _tests(self, touched: Sequence[SourceFile], changes: Sequence[Change], ask: Ask) -> Tested:
         """What the repository's tests say of the changed files, as they are held here."""
-        if self.config.verify is None:
+        if self.config.verify is None or not touched:
             return Tested()
         bodies = {file.path: (file.raw, self.surveyor.linter.tree.read(file) or b"") for file in touched}
         return ask(self.config.verify, _units(touched, changes), bodies)

@@ -18,7 +18,8 @@ from forge_runner.sandbox import Sandbox, SandboxLost, Tree
 from forge_runner.workspace import Checkout
 
 MAX_RUNS: Final = 40
-MAX_TREE_BYTES: Final = 512 * 1024**2
+MAX_TREE_BYTES: Final = 128 * 1024**2
+"""Its archive is in memory, and the runner's until it is unpacked."""
 _LOG_BYTES: Final = 256 * 1024
 _RESERVE: Final = 60.0
 """Seconds of the attempt that are left for the patch."""
@@ -96,7 +97,6 @@ class _Trying:
     environment: dict[str, str] = field(default_factory=lambda: {"PYTHONHASHSEED": "0"})
     runs: int = 0
     longest: float = 0.0
-    last: Ran = field(default_factory=Ran)
     log: bytearray = field(default_factory=bytearray)
 
     def result(self, index: str) -> Tested:
