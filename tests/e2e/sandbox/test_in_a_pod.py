@@ -36,8 +36,8 @@ def artifact(forge: Forge, job: dict[str, Any], name: str) -> str:
 def result(forge: Forge, job: dict[str, Any]) -> dict[str, Any]:
     """The summary of a job's result."""
     with forge.api() as api:
-        found: dict[str, Any] = api.get(f"/jobs/{job['metadata']['uid']}/results").json()
-        return found.get("summary", found)
+        summary: dict[str, Any] = api.get(f"/jobs/{job['metadata']['uid']}/results").json()["summary"]
+        return summary
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def test_whatever_comes_is_read_or_a_misfit(message: bytes) -> None:
 
 
 GOOD: dict[str, Any] = json.loads(Order(("ls",)).encode())
-BAD = {
+BAD: dict[str, dict[str, Any]] = {
     "no command": {"argv": []},
     "a command that is no text": {"argv": [1]},
     "NUL in a command": {"argv": ["a\0"]},
