@@ -13,6 +13,7 @@ from typing import IO, Final
 
 MAX_COMPLAINT: Final = 16 * 1024
 _LOOK_SECONDS: Final = 0.5
+_CHUNK: Final = 64 * 1024
 _END_OF_LINE: Final = re.compile(rb"[\r\n]+")
 
 Hear = Callable[[str], None]
@@ -37,6 +38,8 @@ class Git:
     seconds: float
     hear: Hear = field(default=lambda _line: None)
     """Called with each line of standard error, progress included."""
+    keep_open: tuple[int, ...] = ()
+    """File descriptors that each command holds too, such as a lock that lasts as long as the last who writes."""
 
     @contextmanager
     def running(
@@ -55,6 +58,7 @@ class Git:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pass_fds=self.keep_open,
         ) as child:
             watch = _Watch(child, self.seconds, check)
             ears = threading.Thread(target=watch.listen, args=(child.stderr, self.hear), daemon=True)
@@ -72,8 +76,8 @@ class Git:
                 if child.stdin and not child.stdin.closed:
                     with suppress(BrokenPipeError):
                         child.stdin.close()
-                if child.stdout:
-                    child.stdout.read()
+                while child.stdout and child.stdout.read(_CHUNK):
+                    pass  # what nobody wanted is dropped as it comes: there may be any amount of it
                 child.wait()
                 ears.join()
                 looking.join()
