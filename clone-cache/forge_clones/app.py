@@ -149,7 +149,7 @@ async def _reading(services: Services, request: Request, body: bytes | None) -> 
     pack = UploadPack(mirror.repository, body, request.headers.get("git-protocol", ""), services.writer.home)
 
     async def answering(scope: Any, receive: Any, send: Any) -> None:
-        with mirror.in_use():
+        with mirror.being_read():
             async with services.reads:
                 mirror.touch()
                 try:

@@ -1,6 +1,7 @@
 """Has mirrors brought up to date: whose turn it is, how long a runner waits, what gives way to what is new."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,7 @@ from forge_clones.metrics import Metrics
 from forge_clones.mirrors import Mirror, Mirrors, Rest, size_of
 from forge_clones.refs import Advertised
 from forge_clones.settings import Settings
-from forge_clones.writing import Busy, DiskFull, Order, Writer
-from forge_core.clones import GRANT_SECONDS
+from forge_clones.writing import Busy, DiskFull, Order, TooLarge, Writer
 from forge_core.ending import ended
 from forge_core.failures import Permanent, Transient
 from forge_core.logs import get_logger
@@ -23,10 +23,10 @@ ASKED_AT_ONCE: Final = 16
 WAITING: Final = 256
 """Runners that may wait for their turn; further ones clone directly at once."""
 FULL_REST: Final = 60.0
-PERMANENT_REST: Final = 3600.0
+TOO_LARGE_REST: Final = 3600.0
 ROOM_TRIES: Final = 4
-LEAST_ROOM: Final = 64 * 1024 * 1024
-"""A full disk is given at least so much room at once."""
+LEAST_ROOM: Final = 0.05
+"""A full disk is given at least this part of itself at once."""
 log = get_logger("clones.bringing")
 
 
@@ -94,13 +94,13 @@ class Bringing:
         try:
             with mirror.in_use():
                 wanted = await self._in(self._asking, lambda: self._writer.asked(order))
-                if mirror.rest is not None and mirror.rest.until > time.monotonic():
-                    raise NotNow(f"{mirror.rest.reason} It is not tried again for a while; clone directly.")
                 async with mirror.turn:
+                    if mirror.rest is not None and mirror.rest.until > time.monotonic():
+                        raise NotNow(f"{mirror.rest.reason} It is not tried again for a while; clone directly.")
                     turn.begun = True
                     commit = await self._written(mirror, order, wanted)
                 mirror.touch()
-                mirror.grant(pod, GRANT_SECONDS)
+                mirror.grant(pod, self._settings.grant_seconds)
                 await self._keep_to_the_limit()
                 return commit
         except (Permanent, Transient) as error:
@@ -114,9 +114,10 @@ class Bringing:
             return await self._with_room(mirror, lambda: self._writer.bring(mirror, order, wanted))
         except Busy as error:
             raise NotNow(str(error)) from None
-        except Permanent as error:
-            mirror.rest = Rest(str(error), time.monotonic() + PERMANENT_REST)
-            raise
+        except TooLarge as error:
+            mirror.rest = Rest(str(error), time.monotonic() + TOO_LARGE_REST)
+            await self._mirrors.emptied(mirror)
+            raise NotNow(f"{error} Clone directly.") from None
         finally:
             mirror.size = await asyncio.to_thread(size_of, mirror.folder)
 
@@ -126,7 +127,8 @@ class Bringing:
             try:
                 return await self._in(self._writing, work)
             except DiskFull as full:
-                wanted = max(full.wanted, LEAST_ROOM)
+                disk = await asyncio.to_thread(shutil.disk_usage, self._settings.clones_path)
+                wanted = max(full.wanted, int(disk.total * LEAST_ROOM))
                 gone = await self._mirrors.removed(making_room(self._mirrors.held(), wanted))
                 self._metrics.evicted.labels("disk").inc(len(gone))
                 log.warning("the disk is full", mirror=mirror.key, wanted=wanted, removed=len(gone))

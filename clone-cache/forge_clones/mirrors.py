@@ -44,7 +44,8 @@ class Mirror:
     """Bytes on disk when it was last looked at."""
     used_at: float = 0.0
     users: int = 0
-    """Who fetch into it, wait to, or read from it."""
+    """Who fetch into it, or wait to."""
+    readers: int = 0
     grants: dict[str, float] = field(default_factory=dict)
     """Pod UID -> until when it may begin to fetch, by the monotonic clock."""
     suspect: bool = False
@@ -81,6 +82,15 @@ class Mirror:
         finally:
             self.users -= 1
 
+    @contextmanager
+    def being_read(self) -> Iterator[None]:
+        """The same, nor is it emptied."""
+        self.readers += 1
+        try:
+            yield
+        finally:
+            self.readers -= 1
+
     def touch(self) -> None:
         """It was used now."""
         self.used_at = time.time()
@@ -99,7 +109,7 @@ class Mirror:
         """As the decisions see it."""
         now = time.monotonic()
         self.grants = {pod: until for pod, until in self.grants.items() if until > now}
-        return Held(self.key, self.size, self.used_at, bool(self.users or self.grants))
+        return Held(self.key, self.size, self.used_at, bool(self.users or self.readers or self.grants))
 
 
 class Mirrors:
@@ -155,19 +165,32 @@ class Mirrors:
 
     async def removed(self, chosen: Iterable[Held]) -> list[Held]:
         """Remove these, but not what came into use meanwhile; answers what went. A killed removal is finished later."""
-        gone, trash = [], []
+        gone: list[Held] = []
+        trash: list[Path] = []
         for each in chosen:
             mirror = self._held.get(each.key)
             if mirror is None or mirror.held().in_use:
                 continue
             del self._held[each.key]
             gone.append(each)
-            if mirror.folder.exists():
-                trash.append(self._root / _TRASH / uuid.uuid4().hex)
-                mirror.folder.rename(trash[-1])
+            trash += self._thrown_away(mirror)
         for folder in trash:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         return gone
+
+    async def emptied(self, mirror: Mirror) -> None:
+        """Remove what it holds, unless somebody reads, and go on knowing it."""
+        if not mirror.readers:
+            for folder in self._thrown_away(mirror):
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def _thrown_away(self, mirror: Mirror) -> list[Path]:
+        """Where its folder is from now on, for whoever has the time to remove it."""
+        if not mirror.folder.exists():
+            return []
+        away = self._root / _TRASH / uuid.uuid4().hex
+        mirror.folder.rename(away)
+        return [away]
 
 
 def _key(namespace: str, url: str) -> str:

@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     unused_for: Seconds = 7 * 24 * 3600.0
     patience: float = Field(default=20.0, gt=0, le=60)
     """How long a runner waits for its mirror. The fetch goes on without it, for the next one."""
+    grant_seconds: float = Field(default=120.0, ge=0, le=3600)
+    """How long after its mirror was brought up to date a pod may begin to fetch."""
     fetch_seconds: float = Field(default=1800.0, gt=0)
     """Of one fetch from a repository's host."""
     fetches_at_once: int = Field(default=4, ge=1, le=64)

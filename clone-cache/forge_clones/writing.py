@@ -18,7 +18,7 @@ from typing import Final
 
 from forge_clones.mirrors import REPOSITORY, Mirror
 from forge_clones.refs import Advertised, advertised, is_commit_id, kept_as
-from forge_core.failures import Permanent, Transient
+from forge_core.failures import Transient
 from forge_core.git.command import Check, Failed, Git, Stopped
 from forge_core.git.complaints import explained
 from forge_core.git.environment import git_environment
@@ -47,6 +47,10 @@ log = get_logger("clones.writing")
 
 class Busy(Exception):
     """A process that outlived its service still writes."""
+
+
+class TooLarge(Exception):
+    """The repository is larger than a mirror may be."""
 
 
 class DiskFull(Exception):
@@ -113,7 +117,7 @@ class Writer:
         return found
 
     def bring(self, mirror: Mirror, order: Order, wanted: Advertised) -> str:
-        """The commit, which the mirror holds from now on. Raises Permanent, Transient, DiskFull, Busy."""
+        """The commit, which the mirror holds from now on. Raises Permanent, Transient, TooLarge, DiskFull, Busy."""
         reached = 0
 
         def check() -> str:
@@ -132,7 +136,7 @@ class Writer:
                 return commit
         except Stopped as stopped:
             if "larger" in str(stopped):
-                raise Permanent(f"The repository is {stopped}, which is more than a mirror takes.") from None
+                raise TooLarge(f"The repository is {stopped}, which is more than a mirror takes.") from None
             raise Transient(f"The mirror could not be fetched: {stopped}.") from None
         except Failed as failure:
             if _FULL.search(str(failure)):
@@ -184,7 +188,7 @@ class Writer:
             log.warning("packs could not be put together", repository=local.git_dir.parent.name, why=str(error)[-300:])
 
     def _git(self, repository: Path) -> Git:
-        return Git(git_environment(None, self.home, self._limits), repository, self._limits.seconds)
+        return Git(git_environment(None, self.home, self._limits), repository, self._limits.seconds, own_group=True)
 
     def _speaking(self, order: Order, repository: Path) -> Git:
         environment = git_environment(order.location, self.home, self._limits)
@@ -194,7 +198,7 @@ class Writer:
                 "FORGE_USERNAME": order.username,
                 "FORGE_PASSWORD": order.password,
             }
-        return Git(environment, repository, self._limits.seconds)
+        return Git(environment, repository, self._limits.seconds, own_group=True)
 
 
 @contextmanager

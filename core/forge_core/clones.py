@@ -1,6 +1,6 @@
 """The clone cache between its service and the runners: a repository is brought up to date, then fetched from there.
 
-    POST /internal/v1/clones                    Wanted -> 200 Brought; the pod may fetch from then on (GRANT_SECONDS)
+    POST /internal/v1/clones                    Wanted -> 200 Brought; the pod may fetch from then on, for a while
     GET  /internal/v1/clones/repository.git/... git's smart HTTP protocol, upload-pack only
     POST /internal/v1/clones/clean              Sweep -> 200 Swept; for the system tenant's clean-ups alone
 
@@ -22,8 +22,6 @@ CLONES_PATH: Final = f"{INTERNAL_PREFIX}/clones"
 REPOSITORY_PATH: Final = f"{CLONES_PATH}/repository.git"
 SWEEP_PATH: Final = f"{CLONES_PATH}/clean"
 MAX_CREDENTIAL: Final = 64 * 1024
-GRANT_SECONDS: Final = 120.0
-"""How long after a POST a pod may begin to fetch."""
 _PRINTABLE: Final = r"^[^\x00-\x1f\x7f]*$"
 
 Credential = Annotated[str, Field(max_length=MAX_CREDENTIAL, pattern=_PRINTABLE)]

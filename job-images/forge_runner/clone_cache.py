@@ -39,6 +39,7 @@ class CloneCache:
 
     url: str
     token_path: Path
+
     @classmethod
     def told(cls) -> Self | None:
         """The one that the environment names, None when there is none."""
