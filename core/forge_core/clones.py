@@ -37,8 +37,8 @@ class Wanted(_Model):
 
     ref: Annotated[str, Field(min_length=1, max_length=255)]
     """As a runner would give it to git: `HEAD`, a branch, a tag, a whole commit id."""
-    username: Credential = Field("", repr=False)
-    password: Credential = Field("", repr=False)
+    username: Credential = Field(default="", repr=False)
+    password: Credential = Field(default="", repr=False)
 
 
 class Brought(_Model):

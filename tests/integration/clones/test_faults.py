@@ -191,7 +191,7 @@ def test_a_runner_does_not_wait_for_a_slow_first_fetch_which_serves_the_next_one
         assert job.way == SERVED + commit
 
 
-def test_on_a_full_disk_the_least_recently_used_mirror_gives_way(
+def test_a_full_disk_whose_mirrors_are_all_promised_is_a_plain_refusal(
     server: GitServer, process: Process, tmp_path: Path
 ) -> None:
     for name in ("a.git", "b.git", "c.git"):
@@ -206,7 +206,7 @@ def test_on_a_full_disk_the_least_recently_used_mirror_gives_way(
     process.stop()
 
 
-def test_grants_run_out_and_then_a_full_disk_has_room_again(
+def test_on_a_full_disk_the_least_recently_used_mirror_gives_way(
     server: GitServer, process: Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commits = {}
