@@ -12,7 +12,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -92,9 +92,9 @@ class Mirror:
             self.readers -= 1
 
     def touch(self) -> None:
-        """It was used now."""
+        """It was used now; a full disk is no reason to say otherwise."""
         self.used_at = time.time()
-        if self.folder.is_dir():
+        with suppress(OSError):
             (self.folder / _USED).touch()
 
     def grant(self, pod: str, seconds: float) -> None:

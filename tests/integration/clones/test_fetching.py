@@ -1,7 +1,10 @@
 """Runners that fetch through the clone cache: real git over real HTTP, from the host to the mirror to the job."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -188,6 +191,44 @@ def test_without_an_answer_the_clone_is_a_direct_one(server: GitServer, clones: 
         job.cache = CloneCache(url, job.cache.token_path)
         assert job.fetched().commit == commit
         assert job.way.startswith(DIRECT)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b""), (200, b"nonsense"), (200, b'{"commit": "--upload-pack=id"}'), (200, b"x" * 1_000_000), (204, b""),
+     (302, b""), (500, b"\xff"), (503, b'{"detail": 5}'), (403, b"[]")],
+)  # fmt: skip
+def test_a_cache_that_answers_nonsense_is_passed_by(
+    server: GitServer, tmp_path: Path, status: int, body: bytes
+) -> None:
+    commit = a_repository(server.root, "shop.git", {b"app.py": b"x = 1\n"})
+    token, folder, report = tmp_path / "token", tmp_path / "job", Remembered()
+    token.write_text("a-token")
+    folder.mkdir()
+
+    class Nonsense(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Location", "http://169.254.169.254/")
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Nonsense) as listener:
+        thread = Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        cache = CloneCache(f"http://127.0.0.1:{listener.server_address[1]}", token)
+        try:
+            assert fetch(an_assignment(server.url("shop.git")), folder, report, Options(cache=cache)).commit == commit
+        finally:
+            listener.shutdown()
+            thread.join()
+    assert [line for line in report.lines if line.startswith(DIRECT)]
+    assert "a-token" not in "".join(report.lines)
 
 
 def test_a_private_repository_needs_credentials_at_each_clone(

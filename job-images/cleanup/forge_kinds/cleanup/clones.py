@@ -22,7 +22,7 @@ def clean(config: CleanupConfig, report: Report) -> Result:
     cache = CloneCache.told()
     if cache is None:
         raise Permanent("This installation has no clone cache (the chart's value cloneCache.enabled is false).")
-    sweep = Sweep(unused_for=config.unused_for, max_bytes=config.max_size, dry_run=config.dry_run)
+    sweep = Sweep(unused_for=config.unusedFor, max_bytes=config.maxSize, dry_run=config.dryRun)
     mirrors = freed = 0
     while True:
         swept = _patiently(lambda: cache.swept(sweep), report)
@@ -31,15 +31,15 @@ def clean(config: CleanupConfig, report: Report) -> Result:
         report.progress(STAGE, TO_THE_END * done, f"{mirrors:,} mirrors")
         if not swept.left or not swept.mirrors:
             break
-    report.log(f"{'would remove' if config.dry_run else 'removed'} {mirrors} mirrors of {freed:,} bytes")
-    return Result(_summary(mirrors, freed, swept, dry_run=config.dry_run))
+    report.log(f"{'would remove' if config.dryRun else 'removed'} {mirrors} mirrors of {freed:,} bytes")
+    return Result(_summary(mirrors, freed, swept, dry_run=config.dryRun))
 
 
 def _summary(mirrors: int, freed: int, last: Swept, *, dry_run: bool) -> dict[str, object]:
     counts = {"bytes": freed, "clones": mirrors} if mirrors else {}
     kept = {"kept": last.kept, "keptBytes": last.kept_bytes, "inUse": last.in_use}
     if dry_run:
-        return {"dryRun": True, "changed": {}, "wouldChange": counts, "clones": kept}
+        return {"dryRun": True, "wouldChange": counts, "clones": kept}
     return {"changed": counts, "clones": kept}
 
 

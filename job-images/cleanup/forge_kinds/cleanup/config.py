@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, model_validator
 
 from forge_core.durations import parse_duration
 from forge_core.maintenance import Task
@@ -22,17 +22,19 @@ class CleanupConfig(Config):
     """Which clean-up it is. How long history is kept is the installation's to say, not the job's."""
 
     task: Task
-    unused_for: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] | None = Field(None, alias="unusedFor")
+    dryRun: StrictBool = False  # noqa: N815 - as the manifest spells it
+    unusedFor: Annotated[float, BeforeValidator(_seconds), Field(ge=0)] | None = None  # noqa: N815
     """Seconds; left out, the clone cache's own limit."""
-    max_size: Annotated[int, BeforeValidator(_bytes), Field(ge=0)] | None = Field(None, alias="maxSize")
+    maxSize: Annotated[int, BeforeValidator(_bytes), Field(ge=0)] | None = None  # noqa: N815
     """Bytes; the same."""
-    dry_run: bool = Field(False, alias="dryRun", strict=True)
 
     @model_validator(mode="after")
     def of_clones(self) -> Self:
         """What only a clean-up of clones knows is refused elsewhere, a dry run above all: it would be none."""
-        if self.task is not Task.CLEANUP_OLD_CLONES and (
-            self.unused_for is not None or self.max_size is not None or self.dry_run
-        ):
-            raise ValueError(f"unusedFor, maxSize and dryRun are for {Task.CLEANUP_OLD_CLONES} only")
+        if self.task is Task.CLEANUP_OLD_CLONES:
+            return self
+        if self.dryRun:
+            raise ValueError(f"dryRun is for {Task.CLEANUP_OLD_CLONES} only")
+        if self.unusedFor is not None or self.maxSize is not None:
+            raise ValueError(f"unusedFor and maxSize are for {Task.CLEANUP_OLD_CLONES} only")
         return self
