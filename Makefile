@@ -124,7 +124,7 @@ packages:
 kwok:
 	@local-cluster/tools.sh kwok
 
-PACKAGES := forge_core forge_operator forge_api forge_runner forge_sandbox tests bench
+PACKAGES := forge_core forge_operator forge_api forge_clones forge_runner forge_sandbox tests bench
 
 format-check:
 	$(BIN)/ruff format --check

@@ -9,6 +9,7 @@ KINDS=(); for dockerfile in "$ROOT"/job-images/*/Dockerfile; do KINDS+=("$(basen
 DOCKERFILES=(   # NAME DOCKERFILE CONTEXT
   "forge-operator operator/Dockerfile ."
   "forge-api api/Dockerfile ."
+  "forge-clone-cache clone-cache/Dockerfile ."
   "git-server local-cluster/git-server/Dockerfile local-cluster/git-server"
   "forge-runner-rehearsal tests/runner_image/Dockerfile ."   # for tests, never a chart's value
 )
@@ -53,6 +54,7 @@ cat >"$LOCAL/images.yaml.new" <<EOF
 images:
   operator: $(<"$BUILT/forge-operator")
   api: $(<"$BUILT/forge-api")
+  cloneCache: $(<"$BUILT/forge-clone-cache")
   runners: {$(for kind in "${KINDS[@]}"; do echo "$kind: \"$(<"$BUILT/forge-runner-$kind")\","; done)}
   redis: $(<"$BUILT/redis")
   postgres: $(<"$BUILT/postgres")

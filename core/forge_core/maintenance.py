@@ -17,11 +17,13 @@ CLEANUP: Final = "cleanup"
 
 
 class Task(StrEnum):
-    """`config.task` of a clean-up job. `cleanup-old-clones` follows with the clones."""
+    """`config.task` of a clean-up job."""
 
     AGGREGATE_USAGE = "aggregate-usage"
     RETIRE_ORPHANS = "retire-orphans"
     PURGE_HISTORY = "purge-history"
+    CLEANUP_OLD_CLONES = "cleanup-old-clones"
+    """The clone cache's own (forge_core.clones); the API has no step of it."""
 
 
 class Step(StrEnum):

@@ -72,6 +72,13 @@ TOKEN_AUDIENCE: Final = "forge-api"  # noqa: S105 - an audience, not a token
 TOKEN_PATH: Final = "/var/run/secrets/forge-api/token"  # noqa: S105 - a path
 TOKEN_PATH_ENV: Final = "FORGE_TOKEN_PATH"  # noqa: S105 - the name of a variable
 """Where the token is, when it isn't at TOKEN_PATH."""
+CLONES_URL_ENV: Final = "FORGE_CLONES_URL"
+"""Base URL of the clone cache, `http://forge-clones.<namespace>.svc:8082`; not set: every clone is a direct one."""
+CLONES_AUDIENCE: Final = "forge-clones"
+"""Of the token for the clone cache: the API takes none that was shown there, nor the other way round."""
+CLONES_TOKEN_PATH: Final = "/var/run/secrets/forge-api/clones-token"  # noqa: S105 - a path
+CLONES_TOKEN_PATH_ENV: Final = "FORGE_CLONES_TOKEN_PATH"  # noqa: S105 - the name of a variable
+"""Where it is, when it isn't at CLONES_TOKEN_PATH."""
 BASELINE_PATH_ENV: Final = "FORGE_BASELINE_PATH"
 """Where a kind finds what was fetched of the analysis that its job is compared with."""
 CREDENTIALS_PATH: Final = "/var/run/secrets/repository"

@@ -19,6 +19,9 @@ class Surroundings:
     tenant_cap: int | None = None
     """Jobs that a tenant which names no cap may have admitted at once, over all queues; None is no limit."""
 
+    clones_url: str = ""
+    """Base URL of the clone cache; empty: there is none."""
+
     def hosts_for(self, kind: str) -> tuple[str, ...]:
         """What a runner of a kind is told: whoever may be cloned from isn't thereby called, nor the other way round."""
         return self.webhook_hosts if kind == WEBHOOKS else self.allowed_hosts

@@ -12,12 +12,16 @@ from pydantic import ValidationError
 from forge_core.assignment import MAX_BYTES, Assignment, Repository
 from forge_core.cluster import Raw
 from forge_core.exits import Exit
+from forge_core.maintenance import CLEANUP
 from forge_core.names import (
     ANALYSIS_JOB_KIND,
     API_URL_ENV,
     API_VERSION,
     ASSIGNMENT_ENV,
     ATTEMPTS_ANNOTATION,
+    CLONES_AUDIENCE,
+    CLONES_TOKEN_PATH,
+    CLONES_URL_ENV,
     COMPONENT_LABEL,
     CREDENTIALS_PATH,
     JOB_LABEL,
@@ -184,7 +188,7 @@ def _pod(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surroun
             for state in ("not-ready", "unreachable")
         ],
         "containers": [_runner(spec, queue, assignment, surroundings)],
-        "volumes": [*_volumes(spec), *sandbox_volumes(queue)],
+        "volumes": [*_volumes(spec, clones_url=_clones_url(spec, queue, surroundings)), *sandbox_volumes(queue)],
     }
     if queue.priority_class_name:
         pod["priorityClassName"] = queue.priority_class_name
@@ -212,7 +216,7 @@ def _runner(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surr
     return {
         "name": RUNNER_CONTAINER,
         "image": queue.image,
-        "env": _environment(assignment, surroundings),
+        "env": _environment(assignment, surroundings, _clones_url(spec, queue, surroundings)),
         "resources": {"requests": size.requests, "limits": size.limits} if size else {},
         "volumeMounts": mounts,
         "terminationMessagePolicy": "File",
@@ -224,7 +228,12 @@ def _runner(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surr
     }
 
 
-def _environment(assignment: str, surroundings: Surroundings) -> list[Raw]:
+def _clones_url(spec: JobSpec, queue: QueueSpec, surroundings: Surroundings) -> str:
+    """Where the clone cache is, for pods that have business with it."""
+    return surroundings.clones_url if spec.repository or queue.job_type == CLEANUP else ""
+
+
+def _environment(assignment: str, surroundings: Surroundings, clones_url: str) -> list[Raw]:
     def of_secret(name: str, key: str) -> Raw:
         reference = {"name": REDIS_SECRET, "key": key, "optional": True}
         return {"name": name, "valueFrom": {"secretKeyRef": reference}}
@@ -236,6 +245,7 @@ def _environment(assignment: str, surroundings: Surroundings) -> list[Raw]:
         {"name": ASSIGNMENT_ENV, "value": _literal(assignment)},
         {"name": API_URL_ENV, "value": surroundings.api_url},
         {"name": REDIS_URL_ENV, "value": surroundings.redis_url},
+        *([{"name": CLONES_URL_ENV, "value": clones_url}] if clones_url else []),
         of_secret(REDIS_USERNAME_ENV, "username"),
         of_secret(REDIS_PASSWORD_ENV, "password"),
         of_pod(POD_NAME_ENV, "metadata.name"),
@@ -269,15 +279,19 @@ def _secrets(spec: JobSpec) -> list[_Mounted]:
     return [_Mounted(volume, path, reference.name) for volume, path, reference in named if reference]
 
 
-def _volumes(spec: JobSpec) -> list[Raw]:
-    token = {
-        "audience": TOKEN_AUDIENCE,
-        "expirationSeconds": TOKEN_SECONDS,
-        "path": TOKEN_PATH.rpartition("/")[2],
-    }
+def _volumes(spec: JobSpec, *, clones_url: str) -> list[Raw]:
+    # One token for each program that is spoken to: neither can use it at the other.
+    tokens = [_token(TOKEN_AUDIENCE, TOKEN_PATH)]
+    if clones_url:
+        tokens.append(_token(CLONES_AUDIENCE, CLONES_TOKEN_PATH))
     return [
         {"name": "work", "emptyDir": {}},
         {"name": "tmp", "emptyDir": {}},
-        {"name": "token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+        {"name": "token", "projected": {"sources": tokens}},
         *(each.volume_spec() for each in _secrets(spec)),
     ]
+
+
+def _token(audience: str, path: str) -> Raw:
+    about = {"audience": audience, "expirationSeconds": TOKEN_SECONDS, "path": path.rpartition("/")[2]}
+    return {"serviceAccountToken": about}

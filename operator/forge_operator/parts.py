@@ -61,6 +61,7 @@ class Parts:
             settings.hosts,
             settings.webhook_hosts,
             settings.tenant_max_running,
+            settings.clones_url,
         )
         self.picture = Picture(datetime.now(UTC), surroundings)
         self.metrics = Metrics(self._families, lambda queue: queue in self.picture.queues)

@@ -20,6 +20,8 @@ class Settings(BaseSettings):
     """A Redis whose users somebody else keeps: the operator sets none."""
     api_url: str
     """Base URL of the API's internal port; runners are given it, and nothing is admitted while it doesn't answer."""
+    clones_url: str = ""
+    """Base URL of the clone cache; runners of repositories and clean-ups are given it. Empty: there is none."""
     namespace: str = "forge-jobs"
     """Where the operator's Lease is."""
     pod_name: str = "forge-operator"

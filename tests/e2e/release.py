@@ -104,7 +104,9 @@ def second_release(kubectl: Kubectl, name: str, folder: Path, **values: Any) -> 
         "installQueues": False,
         "tenants": {name: {"namespace": f"tenant-{name}"}},
         # No clean-up of its own in the middle of a test that counts its jobs.
-        "schedules": {"jobs": {schedule: {"suspend": True} for schedule in ("clean-up", "usage", "purge")}},
+        "schedules": {
+            "jobs": {schedule: {"suspend": True} for schedule in ("clean-up", "usage", "purge", "old-clones")}
+        },
         "api": LOCAL_VALUES["api"] | {"service": {"type": "ClusterIP"}},
     }
     file = folder / "values.yaml"

@@ -8,12 +8,10 @@ from fastapi import APIRouter, Depends
 from forge_api.deps import Held
 from forge_api.internal.identity import Runner
 from forge_api.internal.routes import Calling
-from forge_api.kube import read
-from forge_api.problems import Problem, responses
+from forge_api.problems import responses
 from forge_core.attempts import INTERNAL_PREFIX
-from forge_core.cluster import NotFound, job_queues
 from forge_core.logs import get_logger
-from forge_core.maintenance import CLEANUP, Ask, Done, Step
+from forge_core.maintenance import Ask, Done, Step
 
 router = APIRouter(prefix=f"{INTERNAL_PREFIX}/maintenance", tags=["maintenance"])
 log = get_logger("api.maintenance")
@@ -21,15 +19,7 @@ log = get_logger("api.maintenance")
 
 async def cleaner_of(services: Held, runner: Calling) -> Runner:
     """The calling runner, if it may. Raises Problem 403: not the system tenant's, or not of a clean-up queue."""
-    if not services.upkeep.kept.namespace or runner.namespace != services.upkeep.kept.namespace:
-        raise Problem(403, "Maintenance is for runners in the system tenant's namespace only.")
-    try:
-        queue = await read(services.kube, job_queues(runner.queue))
-    except NotFound:
-        raise Problem(403, "The job's queue is gone.") from None
-    if queue.get("spec", {}).get("jobType") != CLEANUP:
-        raise Problem(403, f"Maintenance is for jobs of queues of jobType {CLEANUP} only.")
-    return runner
+    return await services.identities.cleaner(runner, services.upkeep.kept.namespace)
 
 
 @router.post("/{step}", responses=responses(409))

@@ -5,6 +5,7 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{- define "forge.operator" -}}forge-operator{{- end -}}
 {{- define "forge.api" -}}forge-api{{- end -}}
 {{- define "forge.api.internal" -}}forge-api-internal{{- end -}}
+{{- define "forge.clones" -}}forge-clones{{- end -}}
 {{- define "forge.redis" -}}forge-redis{{- end -}}
 {{- define "forge.redis.secret" -}}
 {{- if .Values.redis.enabled -}}forge-redis-users{{- else -}}{{ .Values.redis.external.existingSecret }}{{- end -}}
@@ -53,6 +54,9 @@ http://{{ include "forge.api.internal" . }}.{{ .Release.Namespace }}.svc:8081
 {{- end -}}
 {{- define "forge.operator.url" -}}
 http://{{ include "forge.operator" . }}.{{ .Release.Namespace }}.svc:8080
+{{- end -}}
+{{- define "forge.clones.url" -}}
+http://{{ include "forge.clones" . }}.{{ .Release.Namespace }}.svc:8082
 {{- end -}}
 {{- define "forge.redis.url" -}}
 {{- if .Values.redis.enabled -}}
@@ -180,6 +184,18 @@ Call with dict "namespace" NS "name" SECRET "key" KEY.
 - ports:
   - {protocol: TCP, port: 443}
   - {protocol: TCP, port: 6443}
+{{- end -}}
+{{- define "forge.egress.public" -}}
+- to:
+  - ipBlock:
+      cidr: 0.0.0.0/0
+      except: {{- toYaml .Values.networkPolicy.notPublic.ipv4 | nindent 8 }}
+  - ipBlock:
+      cidr: ::/0
+      except: {{- toYaml .Values.networkPolicy.notPublic.ipv6 | nindent 8 }}
+  ports:
+  - {protocol: TCP, port: 80}
+  - {protocol: TCP, port: 443}
 {{- end -}}
 {{- define "forge.egress.redis" -}}
 {{- if .root.Values.redis.enabled -}}

@@ -12,16 +12,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from forge_core.address import Resolve, resolve
 from forge_core.assignment import Assignment
+from forge_core.git.command import Failed, Git, Stopped
+from forge_core.git.complaints import cleaned, explained
+from forge_core.git.environment import ATTRIBUTES, git_environment
+from forge_core.git.limits import Limits
+from forge_core.git.location import Location, check_ref, locate
 from forge_core.names import CREDENTIALS_PATH
-from forge_runner.address import Resolve, resolve
+from forge_runner.clone_cache import CloneCache, NoCache
 from forge_runner.report import Permanent, Report, Transient
-from forge_runner.workspace.complaints import cleaned, explained
+from forge_runner.workspace.cached import Cached, Way, short
 from forge_runner.workspace.credentials import Credentials, read_credentials
-from forge_runner.workspace.environment import ATTRIBUTES, git_environment
-from forge_runner.workspace.git import Failed, Git, Stopped
-from forge_runner.workspace.limits import Limits
-from forge_runner.workspace.location import Location, check_ref, locate
 from forge_runner.workspace.tree import Entry, EntryKind, read_entries
 
 STAGE: Final = "cloning"
@@ -97,6 +99,7 @@ class Options:
     resolver: Resolve = resolve
     allow_file: bool = False
     credentials: Path = Path(CREDENTIALS_PATH)
+    cache: CloneCache | None = field(default_factory=CloneCache.told)
 
 
 def fetch(assignment: Assignment, workdir: Path, report: Report, options: Options = Options()) -> Checkout:
@@ -112,7 +115,8 @@ def fetch(assignment: Assignment, workdir: Path, report: Report, options: Option
         location, workdir, credentials, replace(options.limits, seconds=min(options.limits.seconds, assignment.timeout))
     )
     hearing = Hearing(report, credentials.secrets() if credentials else (), FROM, TO - _LAST_SHARE)
-    return Source(location, options.limits, git, hearing).fetched(ref, workdir / "tree", options.reach)
+    cached = Cached(options.cache, credentials) if options.cache and location.scheme != "file" else None
+    return Source(location, options.limits, git, hearing, cached).fetched(ref, workdir / "tree", options.reach)
 
 
 _NONE_SINCE: Final = ("no commits selected", "error processing shallow info")
@@ -141,6 +145,7 @@ class Source:
     limits: Limits
     git: Git
     hearing: "Hearing"
+    cached: Cached | None = None
 
     def fetched(self, ref: str, root: Path, reach: Reach = Reach()) -> Checkout:
         """One commit, whose files go under `root` when they are asked for. Raises Permanent or Transient."""
@@ -161,14 +166,27 @@ class Source:
         return Checkout(root, commit, entries, self.git, self)
 
     def _fetch(self, ref: str, reach: Reach) -> None:
+        if self.cached is not None:
+            try:
+                commit = self.cached.brought(ref)
+                self._fetch_from(self.cached.way(self.git, self.limits), commit, reach)
+            except (NoCache, Failed, Stopped) as error:
+                why = cleaned(short(str(error)))
+                self.hearing.say(f"The clone cache could not serve this clone, which is now a direct one: {why}")
+            else:
+                self.hearing.say(f"The clone cache served commit {commit}")
+                return
+        self._fetch_from(Way(self.location.url, self.git), ref, reach)
+
+    def _fetch_from(self, way: Way, ref: str, reach: Reach) -> None:
         try:
-            self._fetch_to(ref, reach)
+            self._fetch_to(way, ref, reach)
         except Failed as failure:
             if not (reach.since and any(words in str(failure) for words in _NONE_SINCE)):
                 raise
-            self._fetch_to(ref, Reach())  # the newest commit is older than that
+            self._fetch_to(way, ref, Reach())  # the newest commit is older than that
 
-    def _fetch_to(self, ref: str, reach: Reach) -> None:
+    def _fetch_to(self, way: Way, ref: str, reach: Reach) -> None:
         arguments = (
             "fetch",
             reach.argument,
@@ -177,10 +195,10 @@ class Source:
             "--no-auto-maintenance",
             "--progress",
             "--",
-            self.location.url,
+            way.url,
             ref,
         )
-        heard = replace(self.git, hear=self.hearing)
+        heard = replace(way.git, hear=self.hearing)
         with heard.running(*arguments, check=lambda: _over(self.git.git_dir, self.limits.packed_bytes)):
             pass
         _check_size(self.git.git_dir, self.limits)
@@ -220,6 +238,10 @@ class Hearing:
     def within(self, start: float, end: float) -> "Hearing":
         """The same for another fetch, which spans other percentages."""
         return Hearing(self._report, self._secrets, start, end)
+
+    def say(self, line: str) -> None:
+        """A line for the log."""
+        self._report.log(cleaned(line, self._secrets))
 
     def __call__(self, line: str) -> None:
         with self._lock:

@@ -41,6 +41,11 @@ class Credentials:
             "FORGE_PASSWORD_FILE": str(self.password_file),
         }
 
+    def values(self) -> tuple[str, str]:
+        """User name and password, for a clone cache that asks the host on the job's behalf."""
+        username = _first_line(self.username_file) if self.username_file else _TOKEN_USER
+        return username, _first_line(self.password_file)
+
     def secrets(self) -> tuple[str, ...]:
         """The values to be taken out of whatever git says."""
         return tuple(value for value in (_first_line(self.password_file),) if len(value) >= 4)

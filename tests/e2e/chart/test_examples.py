@@ -44,6 +44,7 @@ TRIED = {
     "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-private.yaml",
     "queue.yaml", "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
     "refactoring-extract.yaml", "refactoring-verified.yaml",
+    "clones.yaml",  # where there is a clone cache: test_clone_cache.py
 }  # fmt: skip
 
 

@@ -162,7 +162,7 @@ async def test_a_pod_whose_job_is_gone_from_the_cluster_is_known_by_the_attempt_
         await claim(api, pod)
         batch = next(path for path in cluster.objects if "/jobs/" in path)
         del cluster.objects[batch]
-        api.services.identities._kept.clear()
+        api.services.identities._known._kept.clear()
         assert (await upload(api, pod, 1, "report.sarif", SARIF)).json()["code"] == "fenced"
         assert (await claim(api, pod, 2)).json()["code"] == "fenced"
         entries = await timeline(client, job_id)

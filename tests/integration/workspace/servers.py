@@ -32,9 +32,9 @@ class GitServer:
 
     @classmethod
     @contextmanager
-    def serving(cls, root: Path) -> Iterator[Self]:
+    def serving(cls, root: Path, handler: "type[_Handler] | None" = None) -> Iterator[Self]:
         server = cls(root)
-        listener = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"git": server}))
+        listener = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler or _Handler,), {"git": server}))
         server.port = listener.server_address[1]
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

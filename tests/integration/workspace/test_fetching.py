@@ -180,9 +180,9 @@ def test_git_connects_to_the_checked_address_whatever_the_name_says_later(
     server: GitServer, two_commits: tuple[str, str], workdir: Path, report: Remembered
 ) -> None:
     # `.invalid` never resolves: that git reaches the server shows that it used the address it was given.
-    from forge_runner.workspace.environment import git_environment
-    from forge_runner.workspace.git import Git
-    from forge_runner.workspace.location import Location
+    from forge_core.git.command import Git
+    from forge_core.git.environment import git_environment
+    from forge_core.git.location import Location
 
     url = f"http://rebinding.invalid:{server.port}/shop.git"
     pinned = Location(url, "http", "rebinding.invalid", server.port, ("127.0.0.1",))

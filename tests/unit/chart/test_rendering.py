@@ -56,6 +56,12 @@ VARIANTS: dict[str, dict[str, str]] = {
         "monitoring": '{"enabled": true, "rulesFile": {"enabled": true}, "dashboards": {"enabled": true},'
         ' "labels": {"release": "prometheus"}}'
     },
+    "with a clone cache": {"cloneCache__enabled": "true", "monitoring": '{"enabled": true}'},
+    "with a clone cache without a volume": {
+        "cloneCache__enabled": "true",
+        "cloneCache__persistence__enabled": "false",
+        "networkPolicy__enabled": "false",
+    },
     "under another name": {"installation": '"second"', "imagePullSecrets": '[{"name": "pull"}]'},
 }
 
@@ -233,7 +239,7 @@ def test_every_pod_keeps_to_pod_security_restricted(variant: str) -> None:
 
 NEEDS_KUBERNETES = {
     "Deployment/forge-operator", "Deployment/forge-api", "Job/forge-crds", "CronJob/forge-clean-up",
-    "CronJob/forge-usage", "CronJob/forge-purge",
+    "CronJob/forge-usage", "CronJob/forge-purge", "CronJob/forge-old-clones", "StatefulSet/forge-clones",
 }  # fmt: skip
 
 

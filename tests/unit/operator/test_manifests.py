@@ -1,5 +1,6 @@
 """The Job of an AnalysisJob: valid Kubernetes, restricted, and the same each time."""
 
+from dataclasses import replace
 from typing import Any
 
 import kubernetes_validate
@@ -8,7 +9,7 @@ import pytest
 from forge_core.assignment import Assignment
 from forge_core.cluster import Raw
 from forge_core.exits import Exit
-from forge_core.names import SECRET_PATH, cut
+from forge_core.names import CLONES_TOKEN_PATH, CLONES_URL_ENV, SECRET_PATH, cut
 from forge_core.resource import Invalid, QueueSpec
 from forge_operator.digesting import read
 from forge_operator.digests import AnalysisJobDigest, JobDigest, Kind
@@ -30,11 +31,11 @@ SIZES = {
 }
 
 
-def _job(queue: Raw | None = None, name: str = "job", **spec: Any) -> Raw:
-    around = {"resourceClasses": SIZES, "defaultResourceClass": "small", "priorityClassName": "forge-analysis"}
+def _job(queue: Raw | None = None, name: str = "job", around: Surroundings = AROUND, **spec: Any) -> Raw:
+    given = {"resourceClasses": SIZES, "defaultResourceClass": "small", "priorityClassName": "forge-analysis"}
     digest = read(Kind.ANALYSIS_JOB, make_job(name, **spec))
     assert isinstance(digest, AnalysisJobDigest)
-    return job_of(digest, QueueSpec.read(make_queue(**{**around, **(queue or {})})["spec"]), "acme", AROUND)
+    return job_of(digest, QueueSpec.read(make_queue(**{**given, **(queue or {})})["spec"]), "acme", around)
 
 
 def _pod(job: Raw) -> Raw:
@@ -187,6 +188,29 @@ def test_only_the_apis_audience_is_in_the_pods_token() -> None:
     (token,) = [one for one in _pod(_job())["volumes"] if one["name"] == "token"]
     (source,) = token["projected"]["sources"]
     assert source["serviceAccountToken"]["audience"] == "forge-api"
+
+
+def test_a_pod_that_has_no_business_with_the_clone_cache_is_told_nothing_of_it() -> None:
+    with_cache = replace(AROUND, clones_url="http://forge-clones.forge-jobs.svc:8082")
+    delivery = _job({"jobType": "webhooks"}, around=with_cache, repository=None)
+    for job in (_job(), delivery):
+        assert CLONES_URL_ENV not in [one["name"] for one in _runner(job)["env"]]
+        (token,) = [volume for volume in _pod(job)["volumes"] if volume["name"] == "token"]
+        assert len(token["projected"]["sources"]) == 1
+
+
+@pytest.mark.parametrize("queue", [{}, {"jobType": "cleanup"}])
+def test_a_clone_and_a_clean_up_are_told_where_the_clone_cache_is_and_given_a_token_for_it_alone(queue: Raw) -> None:
+    with_cache = replace(AROUND, clones_url="http://forge-clones.forge-jobs.svc:8082")
+    more: dict[str, Any] = {"repository": None} if queue else {}
+    job = _job(queue, around=with_cache, **more)
+    assert {"name": CLONES_URL_ENV, "value": with_cache.clones_url} in _runner(job)["env"]
+    (token,) = [volume for volume in _pod(job)["volumes"] if volume["name"] == "token"]
+    tokens = [source["serviceAccountToken"] for source in token["projected"]["sources"]]
+    assert [each["audience"] for each in tokens] == ["forge-api", "forge-clones"]
+    (mount,) = [mount for mount in _runner(job)["volumeMounts"] if mount["name"] == "token"]
+    assert f"{mount['mountPath']}/{tokens[1]['path']}" == CLONES_TOKEN_PATH
+    kubernetes_validate.validate(job, "1.34", strict=True)
 
 
 def test_a_lost_nodes_pods_are_given_up_after_half_a_minute() -> None:

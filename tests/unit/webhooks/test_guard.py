@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from forge_core.address import resolve
 from forge_core.webhooks import Target
 from forge_kinds.webhooks.guard import Checked, guarded
-from forge_runner.address import resolve
 from forge_runner.report import Permanent, Transient
 
 PUBLIC = "140.82.121.3"

@@ -2,8 +2,8 @@
 
 import pytest
 
+from forge_core.git.complaints import cleaned, explained
 from forge_runner.report import Permanent, Transient
-from forge_runner.workspace.complaints import cleaned, explained
 
 
 @pytest.mark.parametrize(

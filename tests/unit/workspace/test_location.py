@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from forge_runner.address import is_public, resolve
+from forge_core.address import is_public, resolve
+from forge_core.git.location import check_ref, locate
 from forge_runner.report import Permanent, Transient
-from forge_runner.workspace.location import check_ref, locate
 
 
 def answering(*addresses: str) -> Callable[[str, int], tuple[str, ...]]:

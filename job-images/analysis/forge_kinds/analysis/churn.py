@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from forge_core.git.command import Failed, Stopped
 from forge_kinds.analysis.config import MAX_COMMITS
 from forge_kinds.analysis.ledger import Ledger
 from forge_kinds.analysis.scoring import cost
 from forge_runner.report import Transient
 from forge_runner.sources.selection import display
 from forge_runner.workspace import Checkout
-from forge_runner.workspace.git import Failed, Stopped
 
 TOP: Final = 10
 # The oldest commit that was fetched has no parent here: to git it would seem to add every file (log.showRoot).

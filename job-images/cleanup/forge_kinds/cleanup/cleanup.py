@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from forge_core.assignment import Assignment
-from forge_core.maintenance import STEPS, Ask, Done, Step
+from forge_core.maintenance import STEPS, Ask, Done, Step, Task
 from forge_core.names import API_URL_ENV, TOKEN_PATH, TOKEN_PATH_ENV
+from forge_kinds.cleanup import clones
 from forge_kinds.cleanup.config import CleanupConfig
 from forge_runner.internal_api import Away, Fenced, InternalApi, Refused, within
 from forge_runner.kinds import Result
@@ -28,7 +29,10 @@ TO_THE_END: Final = 95.0
 def work(assignment: Assignment, workdir: Path, report: Report) -> Result:
     """Do the whole of one clean-up; its summary says what changed. Raises Permanent or Transient."""
     del workdir
-    steps = STEPS[CleanupConfig.read(assignment.config).task]
+    config = CleanupConfig.read(assignment.config)
+    if config.task is Task.CLEANUP_OLD_CLONES:
+        return clones.clean(config, report)
+    steps = STEPS[config.task]
     try:
         return asyncio.run(_clean(steps, report))
     except Fenced as error:

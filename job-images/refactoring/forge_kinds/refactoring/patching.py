@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from forge_core.git.command import Failed, Git
 from forge_runner.report import Permanent
 from forge_runner.workspace import Checkout
-from forge_runner.workspace.git import Failed, Git
 
 MAX_PATCH_BYTES: Final = 16 * 1024 * 1024
 _FORM: Final = (

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from standardwebhooks import Webhook
 
+from forge_core.address import Resolve, resolve
 from forge_core.assignment import Assignment
 from forge_core.names import SECRET_PATH, SECRET_PATH_ENV
 from forge_kinds.webhooks.calling import Answer, NoAnswer, Request, call
 from forge_kinds.webhooks.config import DeliveryConfig
 from forge_kinds.webhooks.endpoint import Endpoint, read_endpoint
 from forge_kinds.webhooks.guard import Checked, guarded
-from forge_runner.address import Resolve, resolve
 from forge_runner.kinds import Result
 from forge_runner.report import Permanent, Report, Transient
 

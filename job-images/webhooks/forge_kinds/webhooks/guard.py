@@ -8,8 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from forge_core.address import Resolve, checked, found, resolve
 from forge_core.webhooks import PORTS, BadUrl, Target, target_of
-from forge_runner.address import Resolve, checked, found, resolve
 from forge_runner.report import Permanent
 
 VALUE: Final = "webhooks.allowedHosts"

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Final
 
+from forge_core.git.command import Failed, Stopped
 from forge_runner.report import Transient
 from forge_runner.sources.selection import display
 from forge_runner.workspace import Checkout, EntryKind
-from forge_runner.workspace.git import Failed, Stopped
 
 Range = tuple[int, int]
 """The first and the last line."""

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import IO, Final
 
 MAX_COMPLAINT: Final = 16 * 1024
 _LOOK_SECONDS: Final = 0.5
+_CHUNK: Final = 64 * 1024
 _END_OF_LINE: Final = re.compile(rb"[\r\n]+")
 
 Hear = Callable[[str], None]
@@ -37,6 +39,10 @@ class Git:
     seconds: float
     hear: Hear = field(default=lambda _line: None)
     """Called with each line of standard error, progress included."""
+    keep_open: tuple[int, ...] = ()
+    """File descriptors that each command holds too, such as a lock that lasts as long as the last who writes."""
+    own_group: bool = False
+    """Each command has a process group of its own, which is ended as a whole: for a caller that lives on."""
 
     @contextmanager
     def running(
@@ -44,7 +50,7 @@ class Git:
     ) -> Iterator[subprocess.Popen[bytes]]:
         """The command with its pipes; leaving the block waits for its end. Raises Failed or Stopped.
 
-        It stays in the caller's process group, which is killed as a whole when the attempt times out.
+        Without `own_group` it stays in the caller's group, which is killed as a whole when the attempt times out.
         """
         where = ["--work-tree", str(work_tree)] if work_tree else []
         command = ["git", "--git-dir", str(self.git_dir), *where, *arguments]
@@ -55,8 +61,10 @@ class Git:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pass_fds=self.keep_open,
+            process_group=0 if self.own_group else None,
         ) as child:
-            watch = _Watch(child, self.seconds, check)
+            watch = _Watch(self, child, check)
             ears = threading.Thread(target=watch.listen, args=(child.stderr, self.hear), daemon=True)
             ears.start()
             looking = threading.Thread(target=watch.look, daemon=True)
@@ -66,14 +74,14 @@ class Git:
             except BrokenPipeError:
                 pass  # it ended before it read all: its complaint says why
             except BaseException:
-                child.kill()
+                self.end(child, signal.SIGKILL)
                 raise
             finally:
                 if child.stdin and not child.stdin.closed:
                     with suppress(BrokenPipeError):
                         child.stdin.close()
-                if child.stdout:
-                    child.stdout.read()
+                while child.stdout and child.stdout.read(_CHUNK):
+                    pass  # what nobody wanted is dropped as it comes: there may be any amount of it
                 child.wait()
                 ears.join()
                 looking.join()
@@ -81,6 +89,14 @@ class Git:
             raise Stopped(watch.reason)
         if child.returncode != 0:
             raise Failed(watch.complaint)
+
+    def end(self, child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+        """Send a signal to a command that was started here, and to all that it started if it has a group of its own."""
+        if not self.own_group:
+            child.send_signal(number)
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
 
     def output(self, *arguments: str, limit: int = 64 * 1024) -> str:
         """What the command prints, at most `limit` bytes of it."""
@@ -92,9 +108,9 @@ class Git:
 class _Watch:
     """The two threads beside a command: one hears its standard error, one looks at time and size."""
 
-    def __init__(self, child: subprocess.Popen[bytes], seconds: float, check: Check) -> None:
+    def __init__(self, git: Git, child: subprocess.Popen[bytes], check: Check) -> None:
+        self._git = git
         self._child = child
-        self._seconds = seconds
         self._check = check
         self.reason = ""
         self.complaint = ""
@@ -111,18 +127,18 @@ class _Watch:
         self.complaint = "\n".join(kept)[-MAX_COMPLAINT:]
 
     def look(self) -> None:
-        end = time.monotonic() + self._seconds
+        end = time.monotonic() + self._git.seconds
         while self._child.poll() is None:
             reason = self._check()
             if not reason and time.monotonic() > end:
-                reason = f"git did not end within {self._seconds:.0f} seconds"
+                reason = f"git did not end within {self._git.seconds:.0f} seconds"
             if reason:
                 self.reason = reason
-                self._child.terminate()  # git takes its own helpers with it
+                self._git.end(self._child, signal.SIGTERM)  # git takes its own helpers with it
                 try:
                     self._child.wait(5)
                 except subprocess.TimeoutExpired:
-                    self._child.kill()
+                    self._git.end(self._child, signal.SIGKILL)
                 return
             try:
                 self._child.wait(_LOOK_SECONDS)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from forge_core.failures import Permanent, Transient
 from forge_core.logs import redact
-from forge_runner.report import Permanent, Transient
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 

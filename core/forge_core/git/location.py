@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from forge_runner.address import Resolve, checked, resolve
-from forge_runner.report import Permanent
+from forge_core.address import Resolve, checked, resolve
+from forge_core.failures import Permanent
 
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|[0-9a-f:.]{2,45}")
 _REF_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|\.lock(?:/|$)|^[-/+.]|[/.]$|/\.|^@$")

@@ -1,11 +1,12 @@
 """The environment and settings that git runs with, built from nothing: only what is written here is in force."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from forge_runner.workspace.limits import Limits
-from forge_runner.workspace.location import Location
+from forge_core.git.limits import Limits
+from forge_core.git.location import Location
 
 # Certificates are the image's and the cluster's to choose; all else of the runner's own environment stays outside.
 _PASSED: Final = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH")
@@ -45,21 +46,28 @@ _SETTINGS: Final = (
 ATTRIBUTES: Final = "* -text -eol -filter -ident -working-tree-encoding -export-ignore -export-subst\n"
 
 
-def git_environment(location: Location, home: Path, limits: Limits) -> dict[str, str]:
-    """The whole environment of every git command. `home` is an empty folder."""
+def git_environment(
+    location: Location | None, home: Path, limits: Limits, more: Sequence[tuple[str, str]] = ()
+) -> dict[str, str]:
+    """The whole environment of every git command. `home` is an empty folder, `more` are further settings.
+
+    Without a location git speaks to nobody.
+    """
+    scheme = location.scheme if location else "none"
     settings = [
         *_SETTINGS,
         ("http.lowSpeedTime", str(limits.stall_seconds)),
-        (f"protocol.{location.scheme}.allow", "always"),
+        (f"protocol.{scheme}.allow", "always"),
+        *more,
     ]
-    if location.pin:
+    if location and location.pin:
         settings.append(("http.curloptResolve", location.pin))
     environment = {name: os.environ[name] for name in _PASSED if name in os.environ}
     environment |= {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home),
         "LC_ALL": "C",
-        "GIT_ALLOW_PROTOCOL": location.scheme,
+        "GIT_ALLOW_PROTOCOL": scheme,
         "GIT_PROTOCOL_FROM_USER": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
