@@ -12,6 +12,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
+from tests.services.api_server import read
+
 ROOT = Path(__file__).parent.parent
 LOCAL = ROOT / ".local"
 # A busy machine is no failure: nothing here is judged by the time it takes.
@@ -47,6 +49,10 @@ class Kubectl:
     def get(self, *arguments: str) -> Any:
         """The JSON of `kubectl get`."""
         return json.loads(self.run("get", *arguments, "-o", "json").stdout)
+
+    def read(self, path: str, **query: str) -> Any:
+        """What the API server has at a path, None when there is nothing: a cheap look, for what is waited for."""
+        return read(self.kubeconfig, path, **query)
 
     def apply(self, *manifests: dict[str, Any], check: bool = True) -> subprocess.CompletedProcess[str]:
         """`kubectl apply -f -` of the manifests."""
