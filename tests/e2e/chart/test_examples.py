@@ -41,7 +41,8 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
 
 Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
-    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-private.yaml",
+    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-layers.yaml",
+    "analysis-private.yaml",
     "queue.yaml", "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
     "refactoring-extract.yaml",
 }  # fmt: skip
@@ -80,6 +81,16 @@ def test_an_analysis_with_a_gate_is_completed_and_has_a_verdict(
     summary = forge.wait_for("flask-gate", Phase.COMPLETED)["status"]["summary"]
     assert summary["gate"]["verdict"] == "passed"
     assert (summary["baseline"]["new"]["total"], summary["baseline"]["unchanged"]) == (0, 1)
+
+
+def test_an_analysis_with_layers_tells_imports_upwards_and_names_that_are_no_modules(
+    forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]
+) -> None:
+    files = {b"flask/__init__.py": b"", b"flask/cli.py": b"", b"flask/app.py": b"from flask import cli\n"}
+    kubectl.apply(*example("analysis-layers.yaml", serve(files)))
+    summary = forge.wait_for("flask-layers", Phase.COMPLETED)["status"]["summary"]
+    assert [each["importsOfHigherLayers"] for each in summary["layers"]] == [0, 1, 0]
+    assert [note["paths"] for note in summary["notes"]] == [["flask.blueprints", "flask.sansio"]]
 
 
 def test_an_analysis_of_a_private_repository(
