@@ -62,10 +62,14 @@ def test_its_confidence_is_told_in_words_in_the_report_and_in_sarif(shop: Analys
 
 def test_an_import_of_a_higher_layer_is_told_with_its_place(shop: Analysed) -> None:
     assert found(shop, "forge/layer") == {"forge/layer": ("shop/store.py", 11, "medium")}
-    assert shop.summary["layers"] == [
-        {"names": ["shop.web"], "modules": 1, "importsOfHigherLayers": 0},
-        {"names": ["shop.store"], "modules": 1, "importsOfHigherLayers": 1},
-    ]
+    assert shop.summary["layers"] == {
+        "importsOfHigherLayers": 1,
+        "unknownNames": 0,
+        "fromTheTop": [
+            {"names": ["shop.web"], "modules": 1, "importsOfHigherLayers": 0},
+            {"names": ["shop.store"], "modules": 1, "importsOfHigherLayers": 1},
+        ],
+    }
     assert "unknown-modules" not in shop.notes
 
 

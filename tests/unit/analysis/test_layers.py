@@ -70,7 +70,7 @@ def test_a_packages_modules_are_of_its_layer_and_a_longer_name_says_more() -> No
         ("shop/base.py", 1, "shop", "shop.store"),
         ("shop/store/sql.py", 1, "shop.store", "shop.web"),
     ]
-    assert [each["modules"] for each in of(layers, **files).document()] == [2, 2, 2]
+    assert [each["modules"] for each in of(layers, **files).document()["fromTheTop"]] == [2, 2, 2]
 
 
 def test_a_name_that_only_begins_alike_is_another_module() -> None:
@@ -84,7 +84,9 @@ def test_names_that_are_no_modules_are_told() -> None:
 
 def test_the_document_counts_by_layer() -> None:
     files = {**FILES, "shop__store": "import shop.web\nimport shop.stock"}
-    assert of(LAYERS, **files).document()[2] == {"names": ["shop.store"], "modules": 1, "importsOfHigherLayers": 2}
+    told = of(LAYERS, **files).document()
+    assert (told["importsOfHigherLayers"], told["unknownNames"]) == (2, 0)
+    assert told["fromTheTop"][2] == {"names": ["shop.store"], "modules": 1, "importsOfHigherLayers": 2}
 
 
 NAMES = ["a", "b", "c", "d"]

@@ -32,16 +32,18 @@ class Layering:
     breaches: tuple[Breach, ...]
     unknown: tuple[str, ...]
 
-    def document(self) -> list[dict[str, Any]]:
-        """The summary's member `layers`, the highest first."""
+    def document(self) -> dict[str, Any]:
+        """The summary's member `layers`: counts, and each layer from the top."""
         broken = [0] * len(self.layers)
         number = {name: at for at, layer in enumerate(self.layers) for name in layer}
         for breach in self.breaches:
             broken[number[breach.layer]] += 1
-        return [
+        layers = [
             {"names": list(names), "modules": modules, "importsOfHigherLayers": count}
             for names, modules, count in zip(self.layers, self.modules, broken, strict=True)
         ]
+        counts = {"importsOfHigherLayers": len(self.breaches), "unknownNames": len(self.unknown)}
+        return {**counts, "fromTheTop": layers}
 
 
 def layering(imports: Mapping[str, Sequence[Import]], layers: Layers) -> Layering:

@@ -132,7 +132,7 @@ def _fitted(document: dict[str, Any]) -> dict[str, Any]:
     if "duplication" in document and len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
         document["duplication"] = {**document["duplication"], "blocks": []}
     if "layers" in document and len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
-        document["layers"] = []
+        document["layers"] = {**document["layers"], "fromTheTop": []}
     if "structure" in document and len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
         document["structure"] = {**document["structure"], "largestCycles": [], "foldersThatImportEachOther": []}
     while len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
