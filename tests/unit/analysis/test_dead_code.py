@@ -44,6 +44,7 @@ def test_an_import_alone_is_no_use_but_one_in_an_init_file_offers_it() -> None:
     [
         "@app.route('/')\ndef index(): pass",
         "@register\nclass Plugin: pass",
+        "@register\nclass Plugin:\n    def called_by_them(self): pass",
         "class A:\n    @override\n    def go(self): pass\nA()",
         "class A:\n    def __enter__(self): pass\nA()",
         "def __getattr__(name): pass",

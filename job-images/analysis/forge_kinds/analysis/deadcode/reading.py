@@ -21,7 +21,7 @@ from forge_kinds.analysis.findings import Dimension, content_digest
 from forge_kinds.analysis.suppressing import is_suppressed
 
 MAX_PARSED: Final = 256 * 1024
-"""Characters of a Python file; of a longer one every word counts as used."""
+"""Characters of a file; of a longer one in Python every word counts as used."""
 MAX_DEFINED: Final = 5_000
 MAX_NAME: Final = 200
 _KINDS: Final = {"function": Kind.FUNCTION, "class": Kind.CLASS, "method": Kind.METHOD, "property": Kind.METHOD}
@@ -69,10 +69,12 @@ def read_python(text: str, path: str, lines: Sequence[str]) -> Names:
 def mentioned(text: str, *, whole: bool = False) -> Names:
     """Of any other file: the parts of dotted names (`app = "shop.cli:run"`), and what templates name.
 
-    With `whole` every word is taken.
+    With `whole` every word is taken. A longer text is taken for data.
     """
     if whole:
         return Names(used=_joined(_WORD.findall(text)))
+    if len(text) > MAX_PARSED:
+        return Names()
     found = set(_NAMED.findall(text))
     for template in _TEMPLATE.finditer(text):
         found.update(_WORD.findall(template[1]))
@@ -158,7 +160,8 @@ class _Reader(Vulture):  # type: ignore[misc]
         """Its methods were visited before it."""
         named = (_base(each) for each in node.bases)
         bases = tuple(base if base != node.name else UNKNOWN for base in named)  # another one, of the same name
-        if any(_base(each.value) != "ABCMeta" for each in node.keywords if each.arg == "metaclass"):
+        made = any(_base(each.value) != "ABCMeta" for each in node.keywords if each.arg == "metaclass")
+        if made or not _plain(node.decorator_list):
             bases = (*bases, UNKNOWN)
         self._classes.append((node.name, bases))
         for each in node.body:
