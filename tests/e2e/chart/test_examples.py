@@ -16,7 +16,11 @@ pytestmark = pytest.mark.cluster
 
 EXAMPLES = {file.name: file for folder in ("examples", "job-images/*/examples") for file in ROOT.glob(f"{folder}/*")}
 SYSTEM = "forge-system"
-CODE = {"src/app.py": "def f(a):\n    return eval(a)\n", "src/flask/sansio/x.py": "x = 1\n", "README.md": "# r\n"}
+CODE = {
+    "src/app.py": "def f(a):\n    return eval(a)\n\n\nf('1')\n",
+    "src/flask/sansio/x.py": "x = 1\n",
+    "README.md": "# r\n",
+}
 
 
 @pytest.fixture
@@ -41,7 +45,8 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
 
 Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
-    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-private.yaml",
+    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-layers.yaml",
+    "analysis-private.yaml",
     "queue.yaml", "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
     "refactoring-extract.yaml",
 }  # fmt: skip
@@ -80,6 +85,15 @@ def test_an_analysis_with_a_gate_is_completed_and_has_a_verdict(
     summary = forge.wait_for("flask-gate", Phase.COMPLETED)["status"]["summary"]
     assert summary["gate"]["verdict"] == "passed"
     assert (summary["baseline"]["new"]["total"], summary["baseline"]["unchanged"]) == (0, 1)
+
+
+def test_an_analysis_with_layers_tells_imports_upwards_and_names_that_are_no_modules(
+    forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]
+) -> None:
+    files = {"flask/__init__.py": "", "flask/cli.py": "", "flask/app.py": "from flask import cli\n"}
+    kubectl.apply(*example("analysis-layers.yaml", serve(files)))
+    summary = forge.wait_for("flask-layers", Phase.COMPLETED)["status"]["summary"]
+    assert summary["layers"] == {"importsOfHigherLayers": 1, "unknownNames": 2}
 
 
 def test_an_analysis_of_a_private_repository(

@@ -120,7 +120,11 @@ def _further(found: _Found) -> dict[str, Any]:
     further: dict[str, Any] = {"duplication": found.duplication.document()}
     python = [file.path for file in found.survey.files if file.python and not file.test]
     if python:
-        further["structure"] = structure({path: found.survey.measured[path].imports for path in python}).document()
+        imports = {path: found.survey.measured[path].imports for path in python}
+        loaded = {path: [each.name for each in names if not each.late] for path, names in imports.items()}
+        further["structure"] = structure(loaded).document()
+    if found.survey.layering:
+        further["layers"] = found.survey.layering.document()
     if found.churn:
         further["history"] = found.churn.document(found.survey.ledger)
     if found.standing:

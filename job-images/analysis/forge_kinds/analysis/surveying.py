@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from forge_kinds.analysis import stages
+from forge_kinds.analysis.between import Between
 from forge_kinds.analysis.collecting import SYNTAX_CODES, Collector
 from forge_kinds.analysis.config import AnalysisConfig
 from forge_kinds.analysis.crew import measure_all
@@ -19,14 +20,14 @@ from forge_kinds.analysis.ledger import Ledger
 from forge_kinds.analysis.linting import Linter, Raw, lint_all
 from forge_kinds.analysis.measures import Measured
 from forge_kinds.analysis.notes import Note, Notes
-from forge_kinds.analysis.rules import Rule, own_rules, ruff_rules
+from forge_kinds.analysis.rules import BETWEEN_FILES, Rule, own_rules, ruff_rules
 from forge_kinds.analysis.summary import Survey
 from forge_runner.report import Report
 from forge_runner.sources.bounded import available_cpus
 from forge_runner.sources.ruff import catalogue
 from forge_runner.workspace import Checkout
 
-TOOLS: Final = ("ruff", "complexipy", "lizard", "detect-secrets")
+TOOLS: Final = ("ruff", "complexipy", "lizard", "detect-secrets", "vulture")
 _LINT_SHARE: Final = 0.2
 """Of a Python file's work, what ruff does; measured on the reference repository."""
 
@@ -38,12 +39,13 @@ class Planned:
     checkout: Checkout
     files: tuple[SourceFile, ...]
     notes: Notes
+    config: AnalysisConfig
 
     @classmethod
     def of(cls, checkout: Checkout, config: AnalysisConfig) -> "Planned":
         """Decided from the tree alone."""
         notes = Notes()
-        return cls(checkout, plan(checkout.entries, config, notes), notes)
+        return cls(checkout, plan(checkout.entries, config, notes), notes, config)
 
     def unlike(self, other: "Planned | None") -> tuple[SourceFile, ...]:
         """The files that the other doesn't have in the same place with the same content."""
@@ -84,16 +86,23 @@ def survey(bench: Bench, planned: Planned, span: stages.Span = stages.WHOLE, kno
     kinds = sorted({secret.kind for each in measured.values() for secret in each.secrets})
     rules = {**own_rules(tuple(kinds)), **bench.linted}
     ledger, collector = Ledger(), Collector(planned.checkout.root, rules)
+    between = Between(planned.files, measured, planned.config)
+    between.note(planned.notes)
+    between_files = between.findings(rules)
     found: dict[str, Sequence[Finding]] = {}
     for file in planned.files:
         if known and file in shared:
-            found[file.path] = known.found[file.path]
+            own = [each for each in known.found[file.path] if each.rule not in BETWEEN_FILES]
         else:
             _note(file, measured[file.path], raws.get(file.path, []), planned.notes)
-            found[file.path] = collector.findings(file, measured[file.path], raws.get(file.path, []))
+            own = collector.findings(file, measured[file.path], raws.get(file.path, []))
+        found[file.path] = [*own, *between_files.get(file.path, ())]
         ledger.add(found[file.path])
     tools = {tool: version(tool) for tool in TOOLS}
-    return Survey(planned.checkout.commit, planned.files, measured, ledger, rules, planned.notes, tools, found)
+    layering = between.layering
+    return Survey(
+        planned.checkout.commit, planned.files, measured, ledger, rules, planned.notes, tools, found, layering
+    )
 
 
 def _applied(
