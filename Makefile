@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
+unexport PYTHONDONTWRITEBYTECODE   # else each program of a session compiles all that it imports, every time
 BIN := .venv/bin
 # A temporary folder of its own for each session: sessions that run side by side remove one another's otherwise.
 PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BEFORE) $(BIN)/pytest -q --basetemp="$$folder/pytest"

@@ -1,5 +1,6 @@
 """What every test may ask for: asyncio for coroutine tests, and the cluster that `make up` brought up."""
 
+import gc
 import json
 import subprocess
 import uuid
@@ -19,6 +20,11 @@ LOCAL = ROOT / ".local"
 # A busy machine is no failure: nothing here is judged by the time it takes.
 settings.register_profile("forge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("forge")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays to the end: the garbage collector needn't look at it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -107,7 +107,7 @@ class InternalApi:
 
     async def maintain(self, step: Step, ask: Ask) -> Done:
         """Have one batch of maintenance done (forge_core.maintenance). Raises Fenced, Away, Refused."""
-        body = ask.model_dump_json().encode()
+        body = ask.model_dump_json(exclude_defaults=True).encode()  # an API of an older release knows fewer fields
         answer = await self._send("POST", f"/maintenance/{step}", body, {"Content-Type": "application/json"})
         try:
             return Done.model_validate_json(answer)

@@ -39,20 +39,26 @@ class Upkeep:
                 return await self._close_hours(ask, now)
             case Step.ROWS:
                 before = now - self.kept.rows
-                return await self._counted(ask, before, await self.purge.rows(before, _ended(ask)))
+                return await self._counted(ask, before, await self.purge.rows(before, _ended(ask), dry=ask.dry_run))
             case Step.ARTIFACTS:
-                before = now - self.kept.artifacts
-                return await self._counted(ask, before, await self.purge.artifacts(before, _ended(ask)))
+                return await self._old_artifacts(ask, now)
             case Step.ORPHANS:
                 return await self._sweep(ask, now)
 
     async def _close_hours(self, ask: Ask, now: datetime) -> Done:
-        closing = await self.usages.close(now, _moment(ask))
+        close = self.usages.would_close if ask.dry_run else self.usages.close
+        closing = await close(now, _moment(ask))
         last = closing.last.isoformat() if closing.last and closing.left else ""
         counts = {"hours": closing.hours, "usage": closing.changed}
         return Done(
             after=last, looked_at=closing.hours, share=_share(ask.done + closing.hours, closing.left), counts=counts
         )
+
+    async def _old_artifacts(self, ask: Ask, now: datetime) -> Done:
+        before, after = now - self.kept.artifacts, _ended(ask)
+        if ask.dry_run:
+            return await self._counted(ask, before, await self.purge.would_go(before, now - self.kept.rows, after))
+        return await self._counted(ask, before, await self.purge.artifacts(before, after))
 
     async def _counted(self, ask: Ask, before: datetime, batch: Batch) -> Done:
         left = await self.purge.older_than(before, batch.last) if batch.last else 0
@@ -62,7 +68,7 @@ class Upkeep:
         return Done(after=after, looked_at=batch.looked_at, share=share, counts=counts)
 
     async def _sweep(self, ask: Ask, now: datetime) -> Done:
-        swept = await self.purge.orphans(now, _uid(ask))
+        swept = await self.purge.orphans(now, _uid(ask), dry=ask.dry_run)
         # UIDs are spread evenly, so the last one's place among all says how much is done.
         share, after = (swept.last.int / _UIDS, str(swept.last)) if swept.last else (1.0, "")
         return Done(after=after, looked_at=swept.looked_at, share=share, counts=dict(swept.gone))

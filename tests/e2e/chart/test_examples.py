@@ -48,7 +48,7 @@ TRIED = {
     "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-layers.yaml",
     "analysis-private.yaml",
     "queue.yaml", "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
-    "refactoring-extract.yaml",
+    "refactoring-extract.yaml", "purge-dry-run.yaml",
 }  # fmt: skip
 
 
@@ -166,8 +166,10 @@ def test_an_extraction(forge: Forge, kubectl: Kubectl, example: Example, serve: 
     assert job["status"]["summary"]["message"].startswith("Nothing to change")
 
 
-def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example) -> None:
-    (job,) = example("usage.yaml")
+@pytest.mark.parametrize(("file", "counts"), [("usage.yaml", "changed"), ("purge-dry-run.yaml", "wouldChange")])
+def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example, file: str, counts: str) -> None:
+    (job,) = example(file)
     kubectl.apply(job)
     name = job["metadata"]["name"]
     kubectl.run("-n", SYSTEM, "wait", "--for=jsonpath={.status.phase}=Completed", f"aj/{name}", "--timeout=100s")
+    assert counts in kubectl.get("-n", SYSTEM, "aj", name)["status"]["summary"]

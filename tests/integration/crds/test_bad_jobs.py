@@ -143,6 +143,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"config": {"task": "purge-history", "before": "2030-01-01"}},
         'unknown field "spec.config.before"',
     ),
+    "a dry run that is a word": ({"config": {"task": "purge-history", "dryRun": "yes"}}, "must be of type boolean"),
     "a class in capitals": ({"resourceClass": "Large"}, "resourceClass must be the name of one of the queue's classes"),
     "a timeout without a unit": ({"timeout": "15"}, DURATION_FORM),
     "a timeout that is a number": ({"timeout": 15}, "must be of type string"),
@@ -212,6 +213,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "at a tag in a folder": {"repository__ref": "releases/v1.2.3-rc.1+build"},
     "with layers": {"config": {"layers": [["shop.web"], ["shop.orders", "shop.stock"], ["_store"]]}},
     "for a clean-up": {"repository": REMOVED, "config": {"task": "aggregate-usage"}},
+    "for a clean-up that only tells": {"repository": REMOVED, "config": {"task": "purge-history", "dryRun": True}},
     "that is cancelled from the start": {"cancel": True},
 }
 
