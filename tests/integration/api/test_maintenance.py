@@ -90,6 +90,8 @@ async def test_a_clean_up_closes_hours_and_then_removes_what_is_past_its_time(ap
         assert shares[-1] == 1
     [artifacts] = await finish(api, runner, "artifacts")
     assert artifacts["counts"] == {"artifacts": 0, "kept": 0}
+    [caches] = await finish(api, runner, "caches")
+    assert caches["counts"] == {"caches": 0}
     [orphans] = await finish(api, runner, "orphans")
     assert orphans["share"] == 1
 
@@ -98,7 +100,7 @@ async def test_a_clean_up_closes_hours_and_then_removes_what_is_past_its_time(ap
 async def test_no_other_runner_may_ask(api: Api, cluster: MemoryCluster, namespace: str, queue: str) -> None:
     await store(api, ended(100))
     runner = pod(cluster, namespace, queue)
-    for step in ("usage", "rows", "artifacts", "orphans"):
+    for step in ("usage", "rows", "artifacts", "caches", "orphans"):
         answer = await ask(api, runner, step)
         assert answer.status_code == 403, (step, answer.text)
     assert (await api.services.upkeep.purge.older_than(NOW)) == 1
@@ -117,7 +119,7 @@ async def test_a_token_that_is_none_is_refused(api: Api) -> None:
         assert (await client.post("/internal/v1/maintenance/rows", json={})).status_code == 401
 
 
-@pytest.mark.parametrize("step", ["usage", "rows", "artifacts", "orphans"])
+@pytest.mark.parametrize("step", ["usage", "rows", "artifacts", "caches", "orphans"])
 @pytest.mark.parametrize(
     "after", ["nonsense", "2026-01-01T00:00:00", "x" * 201, "\x00", "00000000-0000-0000-0000-00000000000g"]
 )

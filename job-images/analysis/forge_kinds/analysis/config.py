@@ -82,6 +82,8 @@ class AnalysisConfig(Selection):
     baseline: Baseline | None = None
     gate: Gate | None = None
     history: History | None = None
+    cache: bool = True
+    """Whether what an earlier analysis of the repository knew of its files is used, and kept for the next one."""
 
     @model_validator(mode="after")
     def _gate_has_a_baseline(self) -> Self:

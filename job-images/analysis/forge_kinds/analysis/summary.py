@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from forge_core.attempts import MAX_ARTIFACT_BYTES, MAX_SUMMARY_BYTES
+from forge_kinds.analysis.examined import Examined
 from forge_kinds.analysis.findings import Dimension, Finding, Severity
 from forge_kinds.analysis.hotspots import hot_files, hot_functions
 from forge_kinds.analysis.inventory import SourceFile
@@ -36,8 +37,8 @@ class Survey:
     rules: Mapping[str, Rule]
     notes: Notes
     tools: Mapping[str, str]
-    found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
-    """All findings, by path."""
+    examined: Mapping[SourceFile, Examined] = field(default_factory=dict)
+    """What is known of each file, `files` and those of the other commit of the same job among them."""
 
     def languages(self) -> dict[str, tuple[int, Lines]]:
         """Name -> files and lines, of what was counted."""

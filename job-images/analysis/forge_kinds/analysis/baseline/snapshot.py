@@ -41,7 +41,7 @@ class Snapshot:
     def of(cls, survey: Survey, scope: Mapping[str, Sequence[str]]) -> Self:
         """A survey's, whole."""
         lines, penalties = survey.code_lines(), survey.ledger.penalties
-        findings = tuple(finding for each in survey.found.values() for finding in each)
+        findings = tuple(finding for file in survey.files for finding in survey.examined[file].findings)
         dimensions = {each.value: dimension_score(each, penalties[each], lines).value for each in Dimension}
         score = overall_score(penalties, lines).value
         return cls(survey.commit, findings, survey.rules, score, dimensions, scope, survey.tools)
