@@ -137,7 +137,7 @@ def forged(**changes: Any) -> bytes:
 
 
 FINDING = ["F841", 2, 3, "m", 1, 0, "c", False]
-FORGED = {
+FORGED: dict[str, dict[str, Any]] = {
     "a rule that there isn't": {"findings": [["X1", *FINDING[1:]]]},
     "a secret's rule without the secret": {"findings": [["forge/secret/aws-access-key", *FINDING[1:]]]},
     "a severity beyond the gravest": {"findings": [["F841", 9, *FINDING[2:]]]},
