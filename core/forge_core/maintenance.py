@@ -33,6 +33,8 @@ class Step(StrEnum):
     """Jobs past the history's retention go, with all that hangs on them."""
     ARTIFACTS = "artifacts"
     """Artefacts past theirs go."""
+    CACHES = "caches"
+    """What jobs keep for the next ones of their repository, and nobody used for as long as artefacts are kept, goes."""
     ORPHANS = "orphans"
     """What belongs to no job goes."""
 
@@ -41,7 +43,7 @@ STEPS: Final = {
     Task.AGGREGATE_USAGE: (Step.USAGE,),
     Task.RETIRE_ORPHANS: (Step.ORPHANS,),
     # A row goes only when its hour's usage is known.
-    Task.PURGE_HISTORY: (Step.USAGE, Step.ROWS, Step.ARTIFACTS, Step.ORPHANS),
+    Task.PURGE_HISTORY: (Step.USAGE, Step.ROWS, Step.ARTIFACTS, Step.CACHES, Step.ORPHANS),
 }
 
 

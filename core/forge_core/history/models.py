@@ -207,6 +207,30 @@ class ArtifactRow(Base):
     stored_at: Mapped[datetime]
 
 
+class CacheRow(Base):
+    """What jobs of a repository keep for its next ones: no part of any result."""
+
+    __tablename__ = "caches"
+    __table_args__ = (Index("caches_unused", "used_at"),)
+
+    tenant: Mapped[str] = mapped_column(String(63), primary_key=True)
+    namespace: Mapped[str] = mapped_column(String(63), primary_key=True)
+    repository: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of its URL."""
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    """Of the kind that keeps it."""
+    content_type: Mapped[str] = mapped_column(String(127))
+    size: Mapped[int] = mapped_column(BigInteger)
+    """Bytes before compression."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Of the bytes before compression."""
+    body: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    """Compressed with gzip."""
+    stored_at: Mapped[datetime]
+    used_at: Mapped[datetime]
+    """When it was stored or last fetched, to some hours."""
+
+
 class TimelineRow(Base):
     """One thing that happened to a job and that no other table tells. Written once per (job, what, key)."""
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from forge_api.settings import Settings
 from forge_core.cluster import analysis_jobs, job_queues
 from forge_core.exits import Exit
+from forge_core.history.caches import GONE_AT_ONCE
 from forge_core.history.database import History
 from forge_core.history.records import JobRecord
 from forge_core.maintenance import STEPS, Ask, Step, Task
@@ -68,7 +69,7 @@ async def contents(api: Api) -> dict[str, list[Any]]:
     async with api.services.upkeep.purge._history.begin() as connection:
         return {
             table: sorted(str(row) for row in await connection.execute(text(f"select xmin, xmax, t.* from {table} t")))
-            for table in (*TABLES, "usage", "usage_hours")
+            for table in (*TABLES, "usage", "usage_hours", "caches")
         }
 
 
@@ -97,6 +98,19 @@ def ended(days: float, number: int = 0) -> JobRecord:
     )  # fmt: skip
 
 
+async def caches(api: Api, days: float, number: int) -> None:
+    """What jobs of so many repositories kept, and nobody used for so many days."""
+    await run(
+        api.services.upkeep.caches.history,
+        "insert into caches (tenant, namespace, repository, name, content_type, size, sha256, body, stored_at, used_at)"
+        " select 'acme', 'tenant-acme', :days || '-' || n, 'analysis', 'text/plain', 1, 'x', 'x', :at, :at"
+        " from generate_series(1, :number) n",
+        days=str(days),
+        at=NOW - timedelta(days=days),
+        number=number,
+    )
+
+
 async def store(api: Api, *records: JobRecord) -> None:
     await api.services.records.write(records)
     await api.services.records.deleted([record.uid for record in records])
@@ -118,6 +132,8 @@ async def test_a_clean_up_closes_hours_and_then_removes_what_is_past_its_time(ap
         assert shares[-1] == 1
     [artifacts] = await finish(api, runner, "artifacts")
     assert artifacts["counts"] == {"artifacts": 0, "kept": 0}
+    [caches] = await finish(api, runner, "caches")
+    assert caches["counts"] == {"caches": 0}
     [orphans] = await finish(api, runner, "orphans")
     assert orphans["share"] == 1
 
@@ -133,17 +149,20 @@ async def test_a_dry_run_tells_what_the_real_one_then_does_and_changes_nothing(a
     for _ in range(3):
         await belongings(history, uuid.uuid4(), NOW - timedelta(days=2))
     await run(history, "update outbox set published_at = now() where job_id <> :id", id=untold.uid)
+    await caches(api, 100, 2 * GONE_AT_ONCE + 3)
+    await caches(api, 1, 2)
     before = await contents(api)
     told = await purged(api, dry_run=True)
     assert await contents(api) == before
     assert told == await purged(api, dry_run=True), "asked twice it tells the same"
     assert told == await purged(api, dry_run=False)
     assert (told["jobs"], told["artifacts"], told["attempts"], told["kept"]) == (230, 30 + 1 + 1 + 3, 33, 2)
+    assert told["caches"] == 2 * GONE_AT_ONCE + 3
     assert told["hours"] > 99 * 24
     assert told["usage"] > 1
     again = await purged(api, dry_run=True)
     assert again == await purged(api, dry_run=False)
-    assert again["jobs"] == again["artifacts"] == again["usage"] == 0
+    assert again["jobs"] == again["artifacts"] == again["usage"] == again["caches"] == 0
 
 
 async def test_a_dry_run_of_usage_alone_tells_the_hours_that_would_be_filled(api: Api) -> None:
@@ -172,7 +191,7 @@ async def test_in_a_transaction_for_looking_postgresql_itself_refuses_to_remove(
 async def test_no_other_runner_may_ask(api: Api, cluster: MemoryCluster, namespace: str, queue: str) -> None:
     await store(api, ended(100))
     runner = pod(cluster, namespace, queue)
-    for step in ("usage", "rows", "artifacts", "orphans"):
+    for step in ("usage", "rows", "artifacts", "caches", "orphans"):
         answer = await ask(api, runner, step)
         assert answer.status_code == 403, (step, answer.text)
     assert (await api.services.upkeep.purge.older_than(NOW)) == 1
@@ -191,7 +210,7 @@ async def test_a_token_that_is_none_is_refused(api: Api) -> None:
         assert (await client.post("/internal/v1/maintenance/rows", json={})).status_code == 401
 
 
-@pytest.mark.parametrize("step", ["usage", "rows", "artifacts", "orphans"])
+@pytest.mark.parametrize("step", ["usage", "rows", "artifacts", "caches", "orphans"])
 @pytest.mark.parametrize(
     "after", ["nonsense", "2026-01-01T00:00:00", "x" * 201, "\x00", "00000000-0000-0000-0000-00000000000g"]
 )

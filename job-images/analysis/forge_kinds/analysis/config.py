@@ -89,6 +89,8 @@ class AnalysisConfig(Selection):
     history: History | None = None
     layers: Annotated[tuple[Layer, ...], Field(min_length=2, max_length=20)] | None = None
     """The highest first: a module may import from its own layer and from lower ones."""
+    cache: bool = True
+    """Whether what an earlier analysis of the repository knew of its files is used, and kept for the next one."""
 
     @model_validator(mode="after")
     def _gate_has_a_baseline(self) -> Self:

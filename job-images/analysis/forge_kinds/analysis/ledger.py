@@ -38,7 +38,7 @@ class Ledger:
         self._kept_per_rule: Counter[str] = Counter()
 
     def add(self, findings: Iterable[Finding]) -> None:
-        """Take one file's findings."""
+        """Take these."""
         for finding in findings:
             if finding.suppressed:
                 self.suppressed += 1

@@ -5,11 +5,12 @@ Neither holds a time or a duration: the same commit gives the same bytes.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from forge_core.attempts import MAX_ARTIFACT_BYTES, MAX_SUMMARY_BYTES
+from forge_kinds.analysis.examined import Examined
 from forge_kinds.analysis.findings import Dimension, Finding, Severity
 from forge_kinds.analysis.hotspots import hot_files, hot_functions
 from forge_kinds.analysis.inventory import SourceFile
@@ -37,10 +38,18 @@ class Survey:
     rules: Mapping[str, Rule]
     notes: Notes
     tools: Mapping[str, str]
-    found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
-    """All findings, by path."""
+    examined: Mapping[SourceFile, Examined] = field(default_factory=dict)
+    """What is known of each file, `files` and those of the other commit of the same job among them."""
+    between: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+    """Findings that depend on other files too, by path; no file's Examined has them."""
     layering: Layering | None = None
     """Where the job declares layers."""
+
+    def findings(self) -> Iterator[Finding]:
+        """All of them, file by file, in order of path."""
+        for file in self.files:
+            yield from self.examined[file].findings
+            yield from self.between.get(file.path, ())
 
     def languages(self) -> dict[str, tuple[int, Lines]]:
         """Name -> files and lines, of what was counted."""

@@ -12,7 +12,7 @@ from typing import Final
 
 import vulture
 
-from forge_kinds.analysis.deadcode.names import Definition, Names
+from forge_kinds.analysis.deadcode.names import Definition, Names, digest_of
 
 _HARMLESS: Final = frozenset(
     {"object", "ABC", "Protocol", "Generic", "NamedTuple", "TypedDict", "Enum", "IntEnum", "StrEnum", "Flag", "IntFlag",
@@ -28,15 +28,16 @@ def unused(names: Mapping[str, Names], looked_at: Iterable[str]) -> Mapping[str,
     candidates = {
         path: [each for each in names[path].defined if foreign.isdisjoint(each.bases)] for path in sorted(looked_at)
     }
-    wanted = {each.name for found in candidates.values() for each in found}
-    wanted -= _of_the_standard_library()
+    defined = {each.name for found in candidates.values() for each in found} - _of_the_standard_library()
+    by_digest = {digest_of(name): name for name in defined}
+    wanted = set(by_digest)
     prefixes: set[str] = set()
     for found in names.values():
         used = found.used.split()
         wanted.difference_update(used)
         prefixes.update(name[:-1] for name in used if name.endswith("*"))
     begun = tuple(sorted(prefixes))
-    dead = {name for name in wanted if not name.startswith(begun)}
+    dead = {by_digest[each] for each in wanted if not by_digest[each].startswith(begun)}
     return {path: kept for path, found in candidates.items() if (kept := tuple(e for e in found if e.name in dead))}
 
 

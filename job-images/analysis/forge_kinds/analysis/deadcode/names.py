@@ -1,9 +1,15 @@
 """What a file says of dead code, as the worker sends it: what it defines, what it uses. See reading.py."""
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
+
+DIGEST: Final = 8
+"""Characters of a name's digest: two of a million names have the same one once in 500 repositories."""
 
 
 class Kind(StrEnum):
@@ -48,7 +54,10 @@ class Names:
     classes: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """All of the file's classes and their bases, each by its last name; UNKNOWN where a base is no name."""
     used: str = ""
-    """Names that are read, apart by spaces; one that ends in * stands for all that begin so."""
+    """Digests of names that are read, apart by spaces; what ends in * is no digest but how all such names begin.
+
+    A text may be a name or a password, and this is kept (shelf.py).
+    """
     unreachable: tuple[Unreachable, ...] = ()
 
     def encode(self) -> list[Any]:
@@ -73,6 +82,13 @@ class Names:
             used,
             tuple(Unreachable(*each) for each in unreachable),
         )
+
+
+@lru_cache(maxsize=100_000)
+def digest_of(name: str) -> str:
+    """The digest by which a name is known again."""
+    short = hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=DIGEST * 6 // 8).digest()
+    return base64.urlsafe_b64encode(short).decode()
 
 
 UNKNOWN = "?"

@@ -16,7 +16,7 @@ from vulture import Vulture
 from vulture.core import ERROR_CODES, Item
 from vulture.utils import get_decorator_name
 
-from forge_kinds.analysis.deadcode.names import UNKNOWN, Definition, Kind, Names, Unreachable
+from forge_kinds.analysis.deadcode.names import UNKNOWN, Definition, Kind, Names, Unreachable, digest_of
 from forge_kinds.analysis.findings import Dimension, content_digest
 from forge_kinds.analysis.suppressing import is_suppressed
 
@@ -82,7 +82,11 @@ def mentioned(text: str, *, whole: bool = False) -> Names:
 
 
 def _joined(names: Iterable[str]) -> str:
-    return " ".join(sorted({name for name in names if len(name) <= MAX_NAME}))
+    return " ".join(sorted({_digested(name) for name in names if len(name) <= MAX_NAME}))
+
+
+def _digested(name: str) -> str:
+    return name if name.endswith("*") else digest_of(name)
 
 
 class _Shown(PurePosixPath):
