@@ -155,7 +155,7 @@ def forged(**changes: Any) -> bytes:
 
 FINDING = ["F841", 2, 3, "m", 1, 0, "c", False]
 DEFINITION = ["function", "f", "", 1, 2, [], False]
-UNREACHED = ["unreachable code after 'return'", 3, 3, "c", False]
+UNREACHED: list[Any] = ["unreachable code after 'return'", 3, 3, "c", False]
 
 
 def names_of(
