@@ -1,11 +1,12 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-cluster run-operator run-queues run-e2e run-chart run-faults run-killed run-promises kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-kinds run-cluster run-operator run-queues run-e2e run-endings run-chart run-faults run-killed run-promises kwok \
   bench-latency bench-analysis bench-refactoring bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
+unexport PYTHONDONTWRITEBYTECODE   # else each program of a session compiles all that it imports, every time
 BIN := .venv/bin
 # A temporary folder of its own for each session: sessions that run side by side remove one another's otherwise.
 PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BEFORE) $(BIN)/pytest -q --basetemp="$$folder/pytest"
@@ -41,7 +42,7 @@ demo: install python ## a real job of a kind, watched: make demo [KIND=analysis]
 
 test: packages python ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j3 --output-sync=target check unit ready
-	@$(MAKE) --no-print-directory -j5 --output-sync=target run-operator run-queues run-killed run-e2e run-chart run-faults run-cluster run-integration run-promises
+	@$(MAKE) --no-print-directory -j7 --output-sync=target run-operator run-queues run-killed run-e2e run-endings run-chart run-faults run-cluster run-integration run-kinds run-promises
 
 ready:   # by itself, so that the cluster starts while others compute
 	@$(MAKE) --no-print-directory install kwok
@@ -52,14 +53,14 @@ check: python ## format, lint, types, imports, chart: under a minute
 unit: python ## unit and property tests
 	@$(PYTEST) tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: install python packages run-integration run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
+integration: install python packages run-integration run-kinds run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
-e2e: install python kwok run-e2e run-chart run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
+e2e: install python kwok run-e2e run-endings run-chart run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
 
-# The sessions of `make test`. First those that wait for pods most of their time, side by side; then the faults, which
-# take away the node that pods are on, and beside them what needs no pods.
+# The sessions of `make test`. Those that wait for pods most of their time go side by side; what needs no pods begins
+# when the first of them are over. The faults, which take away the node that pods are on, come after them.
 OF_QUEUES := $(addprefix tests/integration/operator/,test_live_changes.py test_explaining.py test_stalls.py test_timelines.py)
-WITH_PODS := run-operator run-queues run-killed run-e2e run-chart
+WITH_PODS := run-operator run-queues run-killed run-e2e run-endings run-chart
 
 run-operator:
 	@$(PYTEST) --durations=5 tests/integration/operator $(addprefix --ignore=,$(OF_QUEUES))
@@ -68,7 +69,10 @@ run-queues:
 	@$(PYTEST) --durations=5 $(OF_QUEUES)
 
 run-e2e:
-	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=tests/e2e/,chart away killed faults promises)
+	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=tests/e2e/,endings chart away killed faults promises)
+
+run-endings:
+	@$(PYTEST) --durations=5 tests/e2e/endings
 
 run-chart:   # on installations of their own, as those of run-killed are
 	@$(PYTEST) --durations=5 tests/e2e/chart tests/e2e/away
@@ -79,13 +83,18 @@ run-killed:
 run-faults: $(WITH_PODS)
 	@$(PYTEST) --durations=5 tests/e2e/faults
 
-run-cluster run-integration: BEFORE = nice
+run-cluster run-integration run-kinds: BEFORE = nice
 
-run-cluster: $(WITH_PODS)   # the API server alone
+run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
 	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator
 
-run-integration: $(WITH_PODS)   # no cluster at all
-	@$(PYTEST) --durations=5 -m "not cluster" tests/integration --ignore=tests/integration/operator
+OF_KINDS := $(addprefix tests/integration/,analysis refactoring runner workspace)
+
+run-integration: run-operator run-queues   # no cluster at all
+	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,tests/integration/operator $(OF_KINDS))
+
+run-kinds: run-operator run-queues   # nor here: what a runner does in its pod
+	@$(PYTEST) --durations=5 $(OF_KINDS)
 
 run-promises: run-faults run-cluster   # alone on the cluster: the API server stands still in it
 	@$(PYTEST) tests/e2e/promises

@@ -55,6 +55,7 @@ async def simulated_nodes(cluster: Cluster) -> AsyncIterator[None]:
         kwok = await asyncio.create_subprocess_exec(
             program, f"--kubeconfig={KUBECONFIG}", f"--config={_STAGES}", "--cidr=10.245.0.0/16",
             "--manage-all-nodes=false", "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake",
+            "--node-lease-duration-seconds=40",  # without leases a node is taken for lost every minute, its pods too
             stdout=log, stderr=log,
         )  # fmt: skip
         try:

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -37,11 +37,14 @@ class Part(Protocol):
     LOOK_AT: tuple[str, ...]
     """What of `/jobs/{id}/` a user may look at afterwards."""
 
+    def prepare(self, console: Console) -> None:
+        """Put into the cluster, with kubectl, what the job needs besides the installation. Raises SystemExit."""
+
     def spec(self, repository: str) -> dict[str, Any]:
         """`spec` of the AnalysisJob; `repository` is a URL, or empty when none is wanted."""
 
-    def show(self, console: Console, summary: dict[str, Any]) -> None:
-        """Tell a person what the result's summary says."""
+    def show(self, console: Console, summary: dict[str, Any], artifact: Callable[[str], str]) -> None:
+        """Tell a person what came of it: the result's summary, and the text of an artefact by its name."""
 
 
 def part_of(kind: str) -> Part:
@@ -74,6 +77,13 @@ class Api:
 
     def get(self, path: str) -> httpx2.Response:
         return httpx2.get(self.url + path, headers=self.headers, timeout=30)
+
+    def artifact(self, job: str, name: str) -> str:
+        """The text of an artefact. Raises SystemExit."""
+        answer = self.get(f"/jobs/{job}/artifacts/{name}")
+        if answer.status_code != httpx2.codes.OK:
+            raise SystemExit(f"The API answers {answer.status_code} when asked for {name}: {answer.text[:500]}")
+        return answer.text
 
     @property
     def headers(self) -> dict[str, str]:
@@ -181,6 +191,7 @@ def show_where_to_look(api: Api, part: Part, job: Applied) -> None:
 def run(part: Part, api: Api, repository: str) -> bool:
     """The whole demo. Returns whether the job was completed."""
     console = Console(soft_wrap=True)
+    part.prepare(console)
     job = apply(part, repository)
     console.print(f"AnalysisJob {job.name} applied{f': {repository}' if repository else ''}", highlight=False)
     started = time.monotonic()
@@ -188,7 +199,8 @@ def run(part: Part, api: Api, repository: str) -> bool:
     last = watch(console, api.progress(job.uid))
     console.print(f"{last['status']} after {time.monotonic() - started:.1f} s", highlight=False)
     if last["status"] == "completed":
-        part.show(console, api.get(f"/jobs/{job.uid}/results").json()["summary"])
+        summary = api.get(f"/jobs/{job.uid}/results").json()["summary"]
+        part.show(console, summary, lambda name: api.artifact(job.uid, name))
     else:
         console.print(last.get("message") or "")
     show_where_to_look(api, part, job)

@@ -1,5 +1,6 @@
 """What every test may ask for: asyncio for coroutine tests, and the cluster that `make up` brought up."""
 
+import gc
 import json
 import subprocess
 import uuid
@@ -12,11 +13,18 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
+from tests.services.api_server import read
+
 ROOT = Path(__file__).parent.parent
 LOCAL = ROOT / ".local"
 # A busy machine is no failure: nothing here is judged by the time it takes.
 settings.register_profile("forge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("forge")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays to the end: the garbage collector needn't look at it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +55,10 @@ class Kubectl:
     def get(self, *arguments: str) -> Any:
         """The JSON of `kubectl get`."""
         return json.loads(self.run("get", *arguments, "-o", "json").stdout)
+
+    def read(self, path: str, **query: str) -> Any:
+        """What the API server has at a path, None when there is nothing: a cheap look, for what is waited for."""
+        return read(self.kubeconfig, path, **query)
 
     def apply(self, *manifests: dict[str, Any], check: bool = True) -> subprocess.CompletedProcess[str]:
         """`kubectl apply -f -` of the manifests."""

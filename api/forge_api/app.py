@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from forge_api import problems
-from forge_api.internal import baselines, maintenance
+from forge_api.internal import baselines, caches, maintenance
 from forge_api.internal import routes as internal
 from forge_api.limits import BodyLimits, internal_limit, public_limit
 from forge_api.metrics import Measured
@@ -46,8 +46,9 @@ def public_app(services: Services) -> FastAPI:
 def internal_app(services: Services) -> FastAPI:
     """Everything that only the cluster's own network reaches."""
     app = _app("Forge Jobs, internal", services)
-    for router in (internal.router, baselines.router, maintenance.router, internal.looking, health.router):
-        app.include_router(router)
+    for module in (internal, baselines, caches, maintenance, health):
+        app.include_router(module.router)
+    app.include_router(internal.looking)
     app.add_middleware(BodyLimits, limit_of=internal_limit)
     app.add_middleware(Measured, metrics=services.metrics, port="internal")
     return _described(app)

@@ -9,7 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from forge_api.problems import Problem, answer
-from forge_core.attempts import INTERNAL_PREFIX, MAX_ARTIFACT_BYTES, MAX_SUMMARY_BYTES
+from forge_core.attempts import INTERNAL_PREFIX, MAX_ARTIFACT_BYTES, MAX_CACHE_BYTES, MAX_SUMMARY_BYTES
 
 PUBLIC_BYTES: Final = 64 * 1024
 OUTCOME_BYTES: Final = MAX_SUMMARY_BYTES + 64 * 1024
@@ -35,9 +35,11 @@ def public_limit(_path: str) -> Limit:
 
 
 def internal_limit(path: str) -> Limit:
-    """Artefacts are large; the rest is small."""
+    """Artefacts are large, caches half so; the rest is small."""
     if path.startswith(INTERNAL_PREFIX) and "/artifacts/" in path:
         return Limit(MAX_ARTIFACT_BYTES, 300)
+    if path.startswith(INTERNAL_PREFIX) and "/caches/" in path:
+        return Limit(MAX_CACHE_BYTES, 60)
     return Limit(OUTCOME_BYTES, 30)
 
 

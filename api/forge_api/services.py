@@ -27,6 +27,7 @@ from forge_api.tenants import Tenants
 from forge_core.cluster import Cluster
 from forge_core.history.attempts import Attempts
 from forge_core.history.baselines import Baselines
+from forge_core.history.caches import Caches
 from forge_core.history.causes import fill_in
 from forge_core.history.database import History
 from forge_core.history.dead_letters import DeadLetters
@@ -73,6 +74,7 @@ class Services:
     identities: Identities
     queries: Queries
     baselines: Baselines
+    caches: Caches
     repositories: Repositories
     trends: Trends
     submissions: Submissions
@@ -127,6 +129,7 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             identities=Identities(kube),
             queries=queries,
             baselines=Baselines(history),
+            caches=Caches(history),
             repositories=Repositories(history),
             trends=Trends(history),
             submissions=submissions,
@@ -143,7 +146,7 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             endpoints=Endpoints(history),
             endpoint_secrets=EndpointSecrets(kube),
             deliveries=deliveries,
-            upkeep=Upkeep(_kept(settings), Usages(history), Purge(history)),
+            upkeep=Upkeep(_kept(settings), Usages(history), Purge(history), Caches(history)),
             metrics=metrics,
         )
 

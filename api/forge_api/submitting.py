@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from forge_api.deps import Caller
@@ -10,8 +10,12 @@ from forge_api.problems import Problem
 from forge_api.services import Services
 from forge_api.submitter import Rejected
 from forge_api.views import Accepted
+from forge_core.history.repeating import Once, OtherRequest, Outstanding
 from forge_core.history.repositories import Repository
 from forge_core.history.submissions import Submission
+
+_OTHER_REQUEST: Final = "This Idempotency-Key was used in the last 24 hours for another request: take a new one."
+_OUTSTANDING: Final = "The first request with this Idempotency-Key is still at work: repeat it in a second."
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,16 @@ class Wish:
     repository: Repository | None = None
 
 
-async def submitted(services: Services, caller: Caller, wish: Wish) -> Accepted:
-    """The job is not lost from here on, even while the cluster is away. Raises Problem 422 when it is refused."""
+@dataclass(frozen=True)
+class Submitted:
+    """What a submission is answered; `again` when it was accepted before, under the same key."""
+
+    answer: Accepted
+    again: bool
+
+
+async def submitted(services: Services, caller: Caller, wish: Wish, once: Once | None = None) -> Submitted:
+    """The job is not lost from here on, even while the cluster is away. Raises Problem 409 and 422."""
     job = Submission(
         id=uuid4(),
         tenant=caller.tenant,
@@ -35,9 +47,17 @@ async def submitted(services: Services, caller: Caller, wish: Wish) -> Accepted:
         created_at=datetime.now(UTC),
         kind=wish.kind,
     )
-    await services.submissions.accept(job)
-    await send(services, job.id)
-    return Accepted(id=job.id, estimated_duration=await services.estimating.seconds(wish.queue))
+    try:
+        job_id = await services.submissions.accept(job, once)
+    except OtherRequest:
+        raise Problem(422, _OTHER_REQUEST, code="idempotency-key-reused") from None
+    except Outstanding:
+        raise Problem(409, _OUTSTANDING, code="outstanding", headers={"Retry-After": "1"}) from None
+    again = job_id != job.id
+    if not again:
+        await send(services, job_id)
+    answer = Accepted(id=job_id, estimated_duration=await services.estimating.seconds(wish.queue))
+    return Submitted(answer, again)
 
 
 async def send(services: Services, job_id: UUID) -> None:

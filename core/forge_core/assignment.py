@@ -89,6 +89,11 @@ class Assignment(_Model):
         baseline = self.config.get("baseline")
         return isinstance(baseline, dict) and bool(baseline.get("analysis"))
 
+    @property
+    def keeps_cache(self) -> bool:
+        """Whether what an earlier job of the repository kept is fetched, unless `config.cache` is false."""
+        return self.repository is not None and self.config.get("cache") is not False
+
     @classmethod
     def decode(cls, text: str) -> Self:
         """Read the variable. Raises ValueError (pydantic's ValidationError) with what is wrong."""

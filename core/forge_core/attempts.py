@@ -5,6 +5,9 @@
     PUT  /internal/v1/attempts/{attempt}/outcome            Outcome       -> 204
     GET  /internal/v1/attempts/{attempt}/baseline           -> 200 the artefact `baseline.json` of the analysis that the
          job's own `config.baseline.analysis` names | 404 problem that says why there is none
+    GET  /internal/v1/attempts/{attempt}/caches/{name}      -> 200 what a job of the same tenant, namespace and
+         repository kept under that name (its kind's) | 404 when there is nothing
+    PUT  /internal/v1/attempts/{attempt}/caches/{name}      bytes, Content-Digest -> 204
 
 Each call carries `Authorization: Bearer <projected ServiceAccount token, audience forge-api>`, from which alone the API
 knows the pod, its Job and its AnalysisJob. Each call may be repeated: the same call has the same effect once. Answers:
@@ -26,6 +29,8 @@ MAX_STAGES: Final = 32
 ARTIFACT_NAME: Final = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 BASELINE: Final = "baseline.json"
 """The artefact of an analysis that a later one is compared with."""
+MAX_CACHE_BYTES: Final = 32 * 1024 * 1024
+CACHE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 MAX_REFUNDS: Final = 10
 """Disruptions that are refunded to one job; further ones are charged."""
 

@@ -10,7 +10,7 @@ what is done is done, so a clean-up that was cut off is simply begun again.
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 CLEANUP: Final = "cleanup"
 """jobType of the queues whose runners may call."""
@@ -35,6 +35,8 @@ class Step(StrEnum):
     """Jobs past the history's retention go, with all that hangs on them."""
     ARTIFACTS = "artifacts"
     """Artefacts past theirs go."""
+    CACHES = "caches"
+    """What jobs keep for the next ones of their repository, and nobody used for as long as artefacts are kept, goes."""
     ORPHANS = "orphans"
     """What belongs to no job goes."""
 
@@ -43,7 +45,7 @@ STEPS: Final = {
     Task.AGGREGATE_USAGE: (Step.USAGE,),
     Task.RETIRE_ORPHANS: (Step.ORPHANS,),
     # A row goes only when its hour's usage is known.
-    Task.PURGE_HISTORY: (Step.USAGE, Step.ROWS, Step.ARTIFACTS, Step.ORPHANS),
+    Task.PURGE_HISTORY: (Step.USAGE, Step.ROWS, Step.ARTIFACTS, Step.CACHES, Step.ORPHANS),
 }
 
 
@@ -56,6 +58,8 @@ class Ask(_Model):
 
     after: Annotated[str, Field(max_length=200)] = ""
     done: Annotated[int, Field(ge=0, le=10**12)] = 0
+    dry_run: StrictBool = False
+    """Only count what would change, as if the steps before this one in its task had been done."""
 
 
 class Done(_Model):
@@ -66,4 +70,4 @@ class Done(_Model):
     looked_at: Annotated[int, Field(ge=0)]
     share: Annotated[float, Field(ge=0, le=1)]
     counts: dict[str, int] = {}
-    """What changed, by name: `jobs`, `artifacts`, `hours`, `kept`, ..."""
+    """What changed, or would by a dry run, by name: `jobs`, `artifacts`, `hours`, `kept`, ..."""

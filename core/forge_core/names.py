@@ -81,6 +81,8 @@ CLONES_TOKEN_PATH_ENV: Final = "FORGE_CLONES_TOKEN_PATH"  # noqa: S105 - the nam
 """Where it is, when it isn't at CLONES_TOKEN_PATH."""
 BASELINE_PATH_ENV: Final = "FORGE_BASELINE_PATH"
 """Where a kind finds what was fetched of the analysis that its job is compared with."""
+CACHE_PATH_ENV: Final = "FORGE_CACHE_PATH"
+"""Where a kind finds what an earlier job of its repository kept for it, if there was anything."""
 CREDENTIALS_PATH: Final = "/var/run/secrets/repository"
 """Where `spec.repository.credentialsSecretRef` is mounted: files `host`, `username`, `password` or `token`."""
 SECRET_PATH: Final = "/var/run/secrets/job"  # noqa: S105 - a path

@@ -1,5 +1,6 @@
 """What `make demo` applies for an analysis, and how it tells what was found."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -12,13 +13,19 @@ LOOK_AT = ("results", "sarif", "logs")
 TOP = 5
 
 
+def prepare(console: Console) -> None:
+    """The installation has all that is needed."""
+    del console
+
+
 def spec(repository: str) -> dict[str, Any]:
     """`spec` of the AnalysisJob."""
     return {"queue": "analysis", "priority": 1, "repository": {"url": repository}, "requestedBy": "me"}
 
 
-def show(console: Console, summary: dict[str, Any]) -> None:
+def show(console: Console, summary: dict[str, Any], artifact: Callable[[str], str]) -> None:
     """The score by dimension, and the most useful things to do."""
+    del artifact
     score = summary["score"]
     console.print(
         f"\nScore [bold]{score['grade']}[/bold] ({score['value']:.0f} of 100), {summary['codeLines']:,} lines of code"

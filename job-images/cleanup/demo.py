@@ -1,5 +1,6 @@
 """What `make demo` applies for a clean-up, and how it tells what was done and freed."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -17,14 +18,20 @@ WORDS = {
 """Of the counts that aren't rows removed from a table; whatever else is counted is."""
 
 
+def prepare(console: Console) -> None:
+    """The installation has all that is needed."""
+    del console
+
+
 def spec(repository: str) -> dict[str, Any]:
     """`spec` of the AnalysisJob: the task that goes through every step, within the installation's retention."""
     del repository
     return {"queue": "cleanup", "config": {"task": "purge-history"}, "requestedBy": "me"}
 
 
-def show(console: Console, summary: dict[str, Any]) -> None:
+def show(console: Console, summary: dict[str, Any], artifact: Callable[[str], str]) -> None:
     """Each thing that was done with its number; a young installation has nothing past its time."""
+    del artifact
     changed: dict[str, int] = summary["changed"]
     done = {name: count for name, count in changed.items() if name in WORDS and count}
     freed = {name: count for name, count in changed.items() if name not in WORDS and count}

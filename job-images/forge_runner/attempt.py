@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,10 @@ class Surroundings:
     command: Sequence[str] = COMMAND
     handed_on: Mapping[str, str] = field(default_factory=dict)
     """Variables that the kind may see besides those that all do."""
+
+    def handing_on(self, name: str, file: Path) -> "Surroundings":
+        """The same, and the kind is told where `file` is."""
+        return replace(self, handed_on={**self.handed_on, name: str(file)})
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from forge_core.attempts import (
     FENCED,
     INTERNAL_PREFIX,
     MAX_ARTIFACT_BYTES,
+    MAX_CACHE_BYTES,
     Claim,
     ClaimRequest,
     Outcome,
@@ -81,12 +82,8 @@ class InternalApi:
 
     async def put_artifact(self, attempt: int, artifact: StoredArtifact) -> None:
         """Store one artefact. Raises Fenced, Away, Refused."""
-        headers = {
-            "Content-Type": artifact.content_type,
-            "Content-Length": str(artifact.size),
-            "Content-Digest": f"sha-256=:{base64.b64encode(artifact.sha256).decode()}:",
-        }
-        await self._send("PUT", f"/attempts/{attempt}/artifacts/{artifact.name}", _streamed(artifact), headers)
+        path = f"/attempts/{attempt}/artifacts/{artifact.name}"
+        await self._send("PUT", path, _streamed(artifact), _headers(artifact))
 
     async def put_outcome(self, attempt: int, outcome: Outcome) -> None:
         """Commit how the attempt ended. Raises Fenced, Away, Refused."""
@@ -95,19 +92,19 @@ class InternalApi:
 
     async def get_baseline(self, attempt: int, file: Path) -> None:
         """Write the artefact that this job is compared with to `file`. Raises Fenced, Away, Refused, OSError."""
-        path = f"{INTERNAL_PREFIX}/attempts/{attempt}/baseline"
-        try:
-            async with self._client.stream("GET", path, headers=self._authorization()) as response:
-                if not response.is_success:
-                    await response.aread()
-                    raise _failure(response)
-                await _received(response, file)
-        except httpx2.TransportError as error:
-            raise Away(f"the API does not answer ({type(error).__name__})") from error
+        await self._fetch(f"/attempts/{attempt}/baseline", file, MAX_ARTIFACT_BYTES)
+
+    async def get_cache(self, attempt: int, name: str, file: Path) -> None:
+        """Write what an earlier job of the repository kept to `file`. Raises Fenced, Away, Refused, OSError."""
+        await self._fetch(f"/attempts/{attempt}/caches/{name}", file, MAX_CACHE_BYTES)
+
+    async def put_cache(self, attempt: int, name: str, cache: StoredArtifact) -> None:
+        """Keep it for the next job of the repository. Raises Fenced, Away, Refused."""
+        await self._send("PUT", f"/attempts/{attempt}/caches/{name}", _streamed(cache), _headers(cache))
 
     async def maintain(self, step: Step, ask: Ask) -> Done:
         """Have one batch of maintenance done (forge_core.maintenance). Raises Fenced, Away, Refused."""
-        body = ask.model_dump_json().encode()
+        body = ask.model_dump_json(exclude_defaults=True).encode()  # an API of an older release knows fewer fields
         answer = await self._send("POST", f"/maintenance/{step}", body, {"Content-Type": "application/json"})
         try:
             return Done.model_validate_json(answer)
@@ -119,6 +116,16 @@ class InternalApi:
             return {"Authorization": f"Bearer {self._token_path.read_text().strip()}"}
         except OSError as error:
             raise Away(f"the token can't be read ({type(error).__name__})") from error
+
+    async def _fetch(self, path: str, file: Path, limit: int) -> None:
+        try:
+            async with self._client.stream("GET", INTERNAL_PREFIX + path, headers=self._authorization()) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise _failure(response)
+                await _received(response, file, limit)
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            raise Away(f"the API does not answer ({type(error).__name__})") from error
 
     async def _send(
         self, method: str, path: str, content: bytes | AsyncIterator[bytes], headers: dict[str, str]
@@ -133,13 +140,21 @@ class InternalApi:
         raise _failure(response)
 
 
-async def _received(response: httpx2.Response, file: Path) -> None:
+def _headers(artifact: StoredArtifact) -> dict[str, str]:
+    return {
+        "Content-Type": artifact.content_type,
+        "Content-Length": str(artifact.size),
+        "Content-Digest": f"sha-256=:{base64.b64encode(artifact.sha256).decode()}:",
+    }
+
+
+async def _received(response: httpx2.Response, file: Path, limit: int) -> None:
     size = 0
     with file.open("wb") as out:
         async for chunk in response.aiter_bytes():
             size += len(chunk)
-            if size > MAX_ARTIFACT_BYTES:
-                raise Refused(f"what came is larger than {MAX_ARTIFACT_BYTES} bytes")
+            if size > limit:
+                raise Refused(f"what came is larger than {limit} bytes")
             out.write(chunk)
 
 

@@ -41,6 +41,11 @@ class Result:
 
     summary: dict[str, Any]
     artifacts: tuple[Artifact, ...] = ()
+    cache: bytes | None = None
+    """For the next job of the kind and repository (CACHE_PATH_ENV): no part of the result, and lost without harm.
+
+    At most forge_core.attempts.MAX_CACHE_BYTES.
+    """
 
 
 class Kind(Protocol):

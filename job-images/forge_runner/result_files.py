@@ -11,12 +11,20 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, ValidationError
 
-from forge_core.attempts import ARTIFACT_NAME, MAX_ARTIFACT_BYTES, MAX_ARTIFACTS, MAX_SUMMARY_BYTES, ArtifactReference
+from forge_core.attempts import (
+    ARTIFACT_NAME,
+    MAX_ARTIFACT_BYTES,
+    MAX_ARTIFACTS,
+    MAX_CACHE_BYTES,
+    MAX_SUMMARY_BYTES,
+    ArtifactReference,
+)
 from forge_runner.kinds import Result
 
 MANIFEST: Final = "result.json"
 LOG_ARTIFACT: Final = "log"
 """The shell's own artefact; a kind's may not be called so."""
+CACHE: Final = "cache"
 MAX_KIND_ARTIFACTS: Final = MAX_ARTIFACTS - 1
 _MANIFEST_BYTES: Final = MAX_SUMMARY_BYTES + 64 * 1024
 CHUNK: Final = 256 * 1024
@@ -63,13 +71,17 @@ class StoredResult:
 
     summary: dict[str, Any]
     artifacts: tuple[StoredArtifact, ...]
+    cache: StoredArtifact | None = None
+    """What the next job of the kind and repository is given."""
 
 
 def write_result(folder: Path, result: Result) -> None:
-    """The kind's side: artefacts first, the manifest last. Raises OSError, and TypeError for a summary beyond JSON."""
+    """The kind's side: the manifest comes last. Raises OSError, and TypeError for a summary beyond JSON."""
     _check(result)
     for number, artifact in enumerate(result.artifacts):
         (folder / str(number)).write_bytes(artifact.body)
+    if result.cache is not None and len(result.cache) <= MAX_CACHE_BYTES:
+        (folder / CACHE).write_bytes(result.cache)
     entries = [{"name": each.name, "content_type": each.content_type} for each in result.artifacts]
     (folder / MANIFEST).write_text(json.dumps({"summary": result.summary, "artifacts": entries}))
 
@@ -101,7 +113,16 @@ def read_result(folder: Path) -> StoredResult:
     return StoredResult(
         read.summary,
         tuple(stored(folder / str(n), e.name, e.content_type) for n, e in enumerate(read.artifacts)),
+        _cache(folder / CACHE),
     )
+
+
+def _cache(path: Path) -> StoredArtifact | None:
+    """None when there is none, or it isn't what a kind leaves: the result is as good without it."""
+    try:
+        return stored(path, CACHE, "application/octet-stream") if _regular_size(path) <= MAX_CACHE_BYTES else None
+    except Unfit:
+        return None
 
 
 def stored(path: Path, name: str, content_type: str) -> StoredArtifact:

@@ -6,6 +6,7 @@ It ends with an exit code that is true (forge_core.exits) and with last words, w
 import asyncio
 import random
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -16,8 +17,9 @@ from forge_core.assignment import Assignment
 from forge_core.attempts import Claim
 from forge_core.exits import Exit, FailureClass
 from forge_core.messages import Termination
-from forge_core.names import BASELINE_PATH_ENV
+from forge_core.names import BASELINE_PATH_ENV, CACHE_PATH_ENV
 from forge_runner.attempt import Ears, Surroundings, remove, run_attempt
+from forge_runner.caching import Caching
 from forge_runner.internal_api import Away, Exhausted, Fenced, InternalApi, Refused, within
 from forge_runner.joblog import JobLog
 from forge_runner.pipe import MAX_MESSAGE, Progressed
@@ -128,7 +130,11 @@ class Shell:
                 return Failure(FailureClass.TRANSIENT, f"The baseline could not be had: {error}.")
             except OSError as error:
                 return Failure(FailureClass.TRANSIENT, f"The baseline could not be kept: {error.strerror or error}.")
-            around = replace(around, handed_on={**around.handed_on, BASELINE_PATH_ENV: str(file)})
+            around = around.handing_on(BASELINE_PATH_ENV, file)
+        if self.assignment.keeps_cache:
+            file = self.settings.work_path / f"cache-{running.claim.attempt}"
+            if await self._caching().fetched(running.claim.attempt, file):
+                around = around.handing_on(CACHE_PATH_ENV, file)
         ears = Ears(self._progressed, running.log.add)
         return await run_attempt(self.assignment, around, ears, running.folder)
 
@@ -148,8 +154,14 @@ class Shell:
         except OSError as error:
             full = Failure(FailureClass.TRANSIENT, f"The result could not be stored: {error.strerror or error}.")
             return await self._failed(running, full)
+        if result.cache is not None and self.assignment.keeps_cache:
+            with suppress(Stopped):
+                await self._unless_stopped(self._caching().store(running.claim.attempt, result.cache))
         self.teller.state("done", 100.0)
         return self._ending(Exit.SUCCEEDED, None, "The result is stored.")
+
+    def _caching(self) -> Caching:
+        return Caching(self.api, self.assignment.kind, self.teller.line)
 
     async def _failed(self, running: "_Running", failure: Failure) -> Ending | Again:
         self.last_failure = failure = replace(failure, message=self.teller.clean(failure.message, MAX_MESSAGE))

@@ -28,7 +28,9 @@ def render(values: str = "values.yaml", **settings: str) -> list[Manifest]:
     """Every manifest of release `forge-jobs`, hooks and tests too. `a__b="1"` sets `a.b`, to any JSON."""
     sets = [f"--set-json={key.replace('__', '.')}={value}" for key, value in settings.items()]
     done = helm("template", "forge-jobs", str(CHART), "-n", "forge-jobs", f"--values={CHART / values}", *sets)
-    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+    return [
+        manifest for manifest in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if manifest
+    ]  # ten times as fast
 
 
 def refusal(**settings: Any) -> str:

@@ -27,6 +27,8 @@ from forge_operator.digests import Kind
 from forge_operator.picture import Picture
 from tests.builders.operator import NOW, Raw, condition, make_pod
 
+_NESTED = (dict, list)
+
 
 class World:
     """The cluster; the operator's picture hears of each event at once. What is stored is never changed in place."""
@@ -274,10 +276,12 @@ class World:
 
 
 def copied(raw: Any) -> Any:
-    """A copy of JSON, all the way down: several times as fast as `copy.deepcopy`, which would be most of a run."""
+    """A copy of JSON, all the way down: many times as fast as `copy.deepcopy`, which would be most of a run."""
     if isinstance(raw, dict):
-        return {key: copied(value) for key, value in raw.items()}
-    return [copied(item) for item in raw] if isinstance(raw, list) else raw
+        return {key: copied(value) if isinstance(value, _NESTED) else value for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [copied(item) if isinstance(item, _NESTED) else item for item in raw]
+    return raw
 
 
 def _owners(raw: Raw) -> list[str]:

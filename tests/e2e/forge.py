@@ -1,7 +1,6 @@
 """What an end-to-end test does with an installed Forge Jobs: submit, wait, look, ask the API."""
 
 import base64
-import json
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any, Final
 import httpx2
 import jwt
 
+from forge_core.cluster import analysis_jobs, core, jobs
 from forge_core.names import API_VERSION
 from forge_core.resource import Phase
 from tests.conftest import LOCAL, Kubectl
@@ -53,10 +53,8 @@ class Forge:
 
     def job(self, name: str) -> dict[str, Any] | None:
         """The AnalysisJob as it is now, None when there is none."""
-        done = self.kubectl.run(
-            "-n", self.tenant_namespace, "get", "analysisjob", name, "-o", "json", "--ignore-not-found"
-        )
-        return json.loads(done.stdout) if done.stdout.strip() else None
+        found: dict[str, Any] | None = self.kubectl.read(analysis_jobs(self.tenant_namespace, name))
+        return found
 
     def phase(self, name: str) -> str:
         """Its phase, "" when it isn't there."""
@@ -88,13 +86,14 @@ class Forge:
 
     def batch_jobs(self, name: str) -> list[dict[str, Any]]:
         """The batch/v1 Jobs that belong to an AnalysisJob, by its name's label."""
-        found = self.kubectl.get("-n", self.tenant_namespace, "jobs", "-l", f"forge-factory.dev/analysisjob={name}")
-        items: list[dict[str, Any]] = found["items"]
-        return items
+        return self._of(jobs(self.tenant_namespace), name)
 
     def pods(self, name: str) -> list[dict[str, Any]]:
         """The pods of an AnalysisJob."""
-        found = self.kubectl.get("-n", self.tenant_namespace, "pods", "-l", f"forge-factory.dev/analysisjob={name}")
+        return self._of(core("pods", self.tenant_namespace), name)
+
+    def _of(self, path: str, name: str) -> list[dict[str, Any]]:
+        found = self.kubectl.read(path, labelSelector=f"forge-factory.dev/analysisjob={name}")
         items: list[dict[str, Any]] = found["items"]
         return items
 

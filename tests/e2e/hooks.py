@@ -1,6 +1,5 @@
 """The receiver of webhooks in the cluster, as a test sees it."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,5 +25,5 @@ class Hooks:
 
     def received(self, path: str) -> list[dict[str, Any]]:
         """The calls of one path so far, the first one first."""
-        told = json.loads(self.kubectl.run("get", "--raw", receiving.RECEIVED).stdout)
+        told = self.kubectl.read(receiving.RECEIVED)
         return [seen for seen in told if seen["path"] == path]

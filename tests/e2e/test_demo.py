@@ -2,10 +2,12 @@
 
 import re
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Kubectl
 from tests.e2e.forge import Forge
 
 pytestmark = [pytest.mark.cluster]
@@ -59,6 +61,43 @@ def test_the_demo_of_a_clean_up_ends_with_what_was_done_and_freed(forge: Forge) 
     assert re.search(r"^Done:", said, re.MULTILINE)
     assert re.search(r"^Freed:", said, re.MULTILINE)
     look_further(said, lines=5)
+
+
+def test_the_demo_of_a_refactoring_ends_with_its_patch_and_the_lines_fetch_it(
+    forge: Forge, serve: Callable[..., str], tmp_path: Path
+) -> None:
+    del forge
+    source = "import sys\nimport os\nfrom typing import List\n\n\ndef f(a: List[int]):\n    return a, os, sys\n"
+    said = demo(serve({"a.py": source}), kind="refactoring")
+    assert re.search(r"^completed after [\d.]+ s$", said, re.MULTILINE)
+    assert re.search(r"^By rule: .*UP", said, re.MULTILINE)
+    assert re.search(r"^a\.py +\+\d+ +-\d+$", said, re.MULTILINE)
+    assert "--- a/a.py\n+++ b/a.py\n@@ " in said
+    look_further(said, lines=7)
+    [fetch] = [line for line in said.splitlines() if line.endswith("/artifacts/changes.patch")]
+    (tmp_path / "a.py").write_text(source)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {fetch.strip()} | git -C '{tmp_path}' apply -"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.py").read_text() != source
+
+
+def test_the_demo_of_a_delivery_ends_with_what_its_receiver_got_and_thinks_of_it(
+    forge: Forge, kubectl: Kubectl
+) -> None:
+    try:
+        said = demo(kind="webhooks")
+        assert re.search(r"^completed after [\d.]+ s$", said, re.MULTILINE)
+        assert re.search(r"^  webhook-signature: v1,\S+$", said, re.MULTILINE)
+        assert "Its own check of the signature: genuine (200)" in said
+        assert "The same body with a forged signature: refused (401)" in said
+        look_further(said, lines=5)
+        assert "whsec_" not in said
+    finally:
+        kubectl.run("delete", "namespace", "demo", "--ignore-not-found", "--wait=false")
+        kubectl.run("-n", forge.tenant_namespace, "delete", "secret", "forge-job-webhook-demo", "--ignore-not-found")
 
 
 def test_the_demo_says_why_a_url_can_not_be_analysed(forge: Forge, small_repository: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from forge_core.cluster import analysis_jobs, jobs
 from forge_core.names import SCHEDULE_LABEL
 from forge_core.resource import Phase
 from tests.e2e.forge import RELEASE_NAMESPACE, TENANT, TENANT_NAMESPACE, Forge, Jobs
@@ -35,12 +36,12 @@ def start(forge: Forge) -> Iterator[Any]:
 
 
 def _succeeded(forge: Forge, name: str) -> bool:
-    return bool(forge.kubectl.get("-n", RELEASE_NAMESPACE, "job", name).get("status", {}).get("succeeded"))
+    return bool(forge.kubectl.read(jobs(RELEASE_NAMESPACE, name)).get("status", {}).get("succeeded"))
 
 
 def clean_ups(forge: Forge, schedule: str) -> list[dict[str, Any]]:
     """The AnalysisJobs of a schedule, oldest first."""
-    found = forge.kubectl.get("-n", SYSTEM, "analysisjobs", "-l", f"{SCHEDULE_LABEL}={schedule}")["items"]
+    found = forge.kubectl.read(analysis_jobs(SYSTEM), labelSelector=f"{SCHEDULE_LABEL}={schedule}")["items"]
     return sorted(found, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
 
 

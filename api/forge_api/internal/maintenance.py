@@ -24,8 +24,10 @@ async def cleaner_of(services: Held, runner: Calling) -> Runner:
 
 @router.post("/{step}", responses=responses(409))
 async def maintain(step: Step, ask: Ask, services: Held, runner: Annotated[Runner, Depends(cleaner_of)]) -> Done:
-    """Do one batch of a step; the next call goes on where this one ended."""
+    """Do one batch of a step, or tell what it would do; the next call goes on where this one ended."""
     done = await services.upkeep.do(step, ask, datetime.now(UTC))
     changed = {name: count for name, count in done.counts.items() if count}
-    log.info("maintenance", step=step, job=str(runner.job_uid), looked_at=done.looked_at, **changed)
+    log.info(
+        "maintenance", step=step, job=str(runner.job_uid), dry_run=ask.dry_run, looked_at=done.looked_at, **changed
+    )
     return done

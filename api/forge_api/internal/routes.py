@@ -64,20 +64,10 @@ async def store(
 ) -> Response:
     """Store one artefact, whole or not at all."""
     owner = Owner(runner.job_uid, attempt, runner.pod_uid)
-    content_type = request.headers.get("content-type", "application/octet-stream")
-    if not _MEDIA_TYPE.fullmatch(content_type):
-        raise Problem(422, "Content-Type is not a media type.")
-    if "content-encoding" in request.headers:
-        raise Problem(415, "Send the artefact as it is, without Content-Encoding.")
-    promise = promised(request.headers.get("content-length"), request.headers.get("content-digest"))
     async with _refusals(services, runner, Sent(attempt, name)):
         await services.attempts.check(owner)
-    try:
-        body = await spooled(request.stream(), promise)
-    except ClientDisconnect:
-        raise Problem(422, "The upload was cut off.") from None
-    artifact = StoredArtifact(name, content_type, promise.size, promise.sha256.hex(), body)
-    async with _refusals(services, runner, Sent(attempt, name)), _turn(services.storing):
+    artifact = await received(request, name)
+    async with _refusals(services, runner, Sent(attempt, name)), turn(services.storing):
         await services.attempts.store(owner, artifact, datetime.now(UTC))
     return Response(status_code=204)
 
@@ -109,8 +99,24 @@ async def _refusals(services: Services, runner: Runner, sent: Sent) -> AsyncIter
         raise Problem(422, str(error)) from None
 
 
+async def received(request: Request, name: str) -> StoredArtifact:
+    """A request's body, whole and as its headers promise. Raises Problem 411, 415, 422."""
+    content_type = request.headers.get("content-type", "application/octet-stream")
+    if not _MEDIA_TYPE.fullmatch(content_type):
+        raise Problem(422, "Content-Type is not a media type.")
+    if "content-encoding" in request.headers:
+        raise Problem(415, "Send the artefact as it is, without Content-Encoding.")
+    promise = promised(request.headers.get("content-length"), request.headers.get("content-digest"))
+    try:
+        body = await spooled(request.stream(), promise)
+    except ClientDisconnect:
+        raise Problem(422, "The upload was cut off.") from None
+    return StoredArtifact(name, content_type, promise.size, promise.sha256.hex(), body)
+
+
 @asynccontextmanager
-async def _turn(storing: asyncio.Semaphore) -> AsyncIterator[None]:
+async def turn(storing: asyncio.Semaphore) -> AsyncIterator[None]:
+    """A place among those whose whole bodies are in memory. Raises Problem 503 when none is free for long."""
     try:
         async with asyncio.timeout(STORE_WAIT_SECONDS):
             await storing.acquire()

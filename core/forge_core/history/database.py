@@ -64,6 +64,13 @@ class History:
                 raise HistoryUnavailable("no free connection to PostgreSQL within 5 s") from error
             raise
 
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[AsyncConnection]:
+        """The same for reading alone: PostgreSQL itself refuses every change in it."""
+        async with self.begin() as connection:
+            await connection.execute(text("set transaction read only"))
+            yield connection
+
     async def ping(self) -> None:
         """Raises HistoryUnavailable unless PostgreSQL answers."""
         async with self.begin() as connection:

@@ -83,6 +83,14 @@ class JobRow(Base):
             "id",
             postgresql_where="phase = 'Completed' and repository_id <> ''",
         ),
+        Index(
+            "jobs_once",
+            "tenant",
+            "requested_by",
+            "idempotency_key",
+            unique=True,
+            postgresql_where="idempotency_key is not null",
+        ),
         Index("jobs_completed", "queue", "completed_at", postgresql_where="phase = 'Completed'"),
     )
 
@@ -134,6 +142,10 @@ class JobRow(Base):
     fingerprint: Mapped[str] = mapped_column(String(32), server_default="")
     """Of a failed job's cause (forge_core.fingerprints); those of one tenant with the same one are a group of dead
     letters. "" until it is known: a release that knew of none wrote the row."""
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    """The client's own, of a submission that it may repeat (forge_core.history.repeating)."""
+    request_digest: Mapped[str | None] = mapped_column(String(64))
+    """Of what was asked for under the key."""
     sla_breached_at: Mapped[datetime | None]
     """When the clock of the queue's SLA ran out before the job was done."""
     recorded_at: Mapped[datetime | None]
@@ -193,6 +205,30 @@ class ArtifactRow(Base):
     gzipped: Mapped[bool]
     body: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     stored_at: Mapped[datetime]
+
+
+class CacheRow(Base):
+    """What jobs of a repository keep for its next ones: no part of any result."""
+
+    __tablename__ = "caches"
+    __table_args__ = (Index("caches_unused", "used_at"),)
+
+    tenant: Mapped[str] = mapped_column(String(63), primary_key=True)
+    namespace: Mapped[str] = mapped_column(String(63), primary_key=True)
+    repository: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of its URL."""
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    """Of the kind that keeps it."""
+    content_type: Mapped[str] = mapped_column(String(127))
+    size: Mapped[int] = mapped_column(BigInteger)
+    """Bytes before compression."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Of the bytes before compression."""
+    body: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    """Compressed with gzip."""
+    stored_at: Mapped[datetime]
+    used_at: Mapped[datetime]
+    """When it was stored or last fetched, to some hours."""
 
 
 class TimelineRow(Base):

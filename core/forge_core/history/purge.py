@@ -3,6 +3,9 @@
 A job's row goes with everything that hangs on it: attempts, artefacts, timeline, refunds, published events. It stays,
 however old, while its AnalysisJob is in the cluster, while an event of it is unpublished, and until its hour's usage
 is aggregated. Usage itself is kept for ever: it is small.
+
+With `dry` a call counts what it would remove, in a transaction that can only read. What the steps before it in a purge
+would have done it takes as done: every hour that is over is aggregated, and what `rows` removes is gone.
 """
 
 from collections.abc import Mapping
@@ -60,25 +63,27 @@ _OLD = """
 _LEFT_THE_CLUSTER = "(o.resource_uid is null or o.deleted_at is not null)"
 _COUNT = text(f"select count(*) from ({_OLD}) o")  # noqa: S608
 _LOOKED_AT = text(f"with o as ({_OLD}) select id, completed_at from o order by completed_at, id")  # noqa: S608
+_NOTHING_UNTOLD = f"""
+    {_LEFT_THE_CLUSTER} and not exists (select from outbox e where e.job_id = o.id and e.published_at is null)
+"""
+_WOULD_GO = text(f"with o as ({_OLD}) select o.id, o.resource_uid from o where {_NOTHING_UNTOLD}")  # noqa: S608
 _MAY_GO = text(f"""
     with o as ({_OLD})
     select j.id, j.resource_uid from o join jobs j on j.id = o.id
-    where {_LEFT_THE_CLUSTER}
-      and not exists (select from outbox e where e.job_id = o.id and e.published_at is null)
+    where {_NOTHING_UNTOLD}
       and exists (select from usage_hours h where h.hour = date_trunc('hour', o.completed_at, 'UTC'))
     order by j.id for update of j skip locked
-""")  # noqa: S608 - the texts are this module's own
+""")  # noqa: S608
 _ARTIFACTS = text(f"""
     delete from artifacts a using ({_OLD}) o where a.job_uid = o.resource_uid and {_LEFT_THE_CLUSTER}
 """)  # noqa: S608
-_ROWS: Final = {
-    "artifacts": text("delete from artifacts where job_uid = any(:uids)"),
-    "attempts": text("delete from attempts where job_uid = any(:uids)"),
-    "refunds": text("delete from refunds where job_uid = any(:uids)"),
-    "timeline": text("delete from timeline where job_uid = any(:uids)"),
-}
-_OUTBOX = text("delete from outbox where job_id = any(:ids)")
-_JOBS = text("delete from jobs where id = any(:ids)")
+_COUNT_ARTIFACTS = text(f"""
+    select count(*) from artifacts a join ({_OLD}) o on a.job_uid = o.resource_uid
+    where {_LEFT_THE_CLUSTER} and not (o.completed_at < :rows_before and {_NOTHING_UNTOLD})
+""")  # noqa: S608
+_BY_UID: Final = ("artifacts", "attempts", "refunds", "timeline")
+"""Tables whose rows hang on a job by its resource's UID."""
+_BY_ID: Final = {"outbox": "job_id", "jobs": "id"}
 
 _TOUCHED: Final = {
     "artifacts": "stored_at",
@@ -114,17 +119,25 @@ class Purge:
         async with self._history.begin() as connection:
             return int((await connection.execute(_COUNT, values)).scalar_one())
 
-    async def rows(self, before: datetime, after: Ended | None = None) -> Batch:
+    async def rows(self, before: datetime, after: Ended | None = None, *, dry: bool = False) -> Batch:
         """Remove jobs that ended before `before`, of the next JOBS_AT_ONCE after `after`."""
         values = _values(before, after)
-        async with self._history.begin() as connection:
+        async with self._history.look() if dry else self._history.begin() as connection:
             looked_at = (await connection.execute(_LOOKED_AT, values)).all()
-            going = (await connection.execute(_MAY_GO, values)).all()
+            going = (await connection.execute(_WOULD_GO if dry else _MAY_GO, values)).all()
             ids, uids = [row.id for row in going], [row.resource_uid for row in going if row.resource_uid]
-            gone = await _remove(connection, uids)
-            gone["outbox"] = (await connection.execute(_OUTBOX, {"ids": ids})).rowcount
-            gone["jobs"] = (await connection.execute(_JOBS, {"ids": ids})).rowcount
+            take = _count if dry else _remove
+            gone = {table: await take(connection, table, "job_uid", uids) for table in _BY_UID}
+            gone |= {table: await take(connection, table, column, ids) for table, column in _BY_ID.items()}
         return Batch(len(looked_at), gone, len(looked_at) - len(ids), _last(looked_at))
+
+    async def would_go(self, before: datetime, rows_before: datetime, after: Ended | None = None) -> Batch:
+        """What `artifacts` would remove once `rows` had removed all that ended before `rows_before`."""
+        values = _values(before, after)
+        async with self._history.look() as connection:
+            looked_at = (await connection.execute(_LOOKED_AT, values)).all()
+            counted = await connection.execute(_COUNT_ARTIFACTS, {**values, "rows_before": rows_before})
+            return Batch(len(looked_at), {"artifacts": counted.scalar_one()}, 0, _last(looked_at))
 
     async def artifacts(self, before: datetime, after: Ended | None = None) -> Batch:
         """Remove the artefacts, logs among them, of jobs that ended before `before`; their rows stay."""
@@ -134,20 +147,28 @@ class Purge:
             gone = (await connection.execute(_ARTIFACTS, values)).rowcount
         return Batch(len(looked_at), {"artifacts": gone}, 0, _last(looked_at))
 
-    async def orphans(self, now: datetime, after: UUID | None = None) -> Swept:
+    async def orphans(self, now: datetime, after: UUID | None = None, *, dry: bool = False) -> Swept:
         """Remove what belongs to no job's row and was not touched for a day, of the next UIDS_AT_ONCE after `after`."""
-        async with self._history.begin() as connection:
+        async with self._history.look() if dry else self._history.begin() as connection:
             asked = {"after": after, "limit": UIDS_AT_ONCE}
             uids = list((await connection.execute(_UIDS, asked)).scalars())
             lost = await connection.execute(_ORPHANS, {"uids": uids, "before": now - ORPHANED})
-            gone = await _remove(connection, list(lost.scalars()))
+            orphans, take = list(lost.scalars()), _count if dry else _remove
+            gone = {table: await take(connection, table, "job_uid", orphans) for table in _BY_UID}
         return Swept(len(uids), gone, uids[-1] if len(uids) == UIDS_AT_ONCE else None)
 
 
-async def _remove(connection: AsyncConnection, uids: list[UUID]) -> dict[str, int]:
-    if not uids:
-        return dict.fromkeys(_ROWS, 0)
-    return {table: (await connection.execute(delete, {"uids": uids})).rowcount for table, delete in _ROWS.items()}
+async def _remove(connection: AsyncConnection, table: str, column: str, ids: list[UUID]) -> int:
+    if not ids:
+        return 0
+    return (await connection.execute(text(f"delete from {table} where {column} = any(:ids)"), {"ids": ids})).rowcount  # noqa: S608
+
+
+async def _count(connection: AsyncConnection, table: str, column: str, ids: list[UUID]) -> int:
+    if not ids:
+        return 0
+    counted = await connection.execute(text(f"select count(*) from {table} where {column} = any(:ids)"), {"ids": ids})  # noqa: S608
+    return int(counted.scalar_one())
 
 
 def _values(before: datetime, after: Ended | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from forge_core.history.causes import write_fingerprints
 from forge_core.history.database import History, storable
 from forge_core.history.events import event_of
 from forge_core.history.records import End
+from forge_core.history.repeating import Once, Whose, earlier, mark
 from forge_core.resource import Phase
 
 KIND: Final = "analysis"
@@ -123,10 +124,21 @@ class Submissions:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def accept(self, job: Submission) -> None:
-        """Write the row. From here on the job is not lost."""
+    async def accept(self, job: Submission, once: Once | None = None) -> UUID:
+        """Write the row. From here on the job is not lost.
+
+        Its id, or with `once` that of the job accepted before under that key. Raises OtherRequest, Outstanding.
+        """
         async with self._history.begin() as connection:
+            if once is not None:
+                whose = Whose(job.tenant, storable(job.spec["requestedBy"]))
+                found = await earlier(connection, whose, job.created_at, once)
+                if found is not None:
+                    return found
             await write_submission(connection, job)
+            if once is not None:
+                await mark(connection, job.id, once)
+        return job.id
 
     async def unsent(self, within: float = 0.0, limit: int = 100) -> list[Submission]:
         """Accepted jobs without an AnalysisJob that are due, or are so `within` seconds, in the order of their turns.

@@ -80,28 +80,38 @@ _WANTED = text("""
     where hour <= (select last from over) and (cast(:after as timestamptz) is null or hour > :after)
     order by hour
 """)
-_AGGREGATE = text("""
-    insert into usage as u (tenant, queue, hour, completed, failed, cancelled, attempts, run_seconds, cpu_seconds,
-        memory_gib_seconds, computed_at)
+_SUMS = """
     select j.tenant, j.queue, h.hour,
-        count(*) filter (where j.phase = 'Completed'), count(*) filter (where j.phase = 'Failed'),
-        count(*) filter (where j.phase = 'Cancelled'), coalesce(sum(j.attempts), 0),
-        coalesce(sum(r.seconds), 0), coalesce(sum(r.seconds * j.cpu_millis / 1000.0), 0),
-        coalesce(sum(r.seconds * j.memory_mib / 1024.0), 0), now()
+        count(*) filter (where j.phase = 'Completed') as completed,
+        count(*) filter (where j.phase = 'Failed') as failed,
+        count(*) filter (where j.phase = 'Cancelled') as cancelled, coalesce(sum(j.attempts), 0) as attempts,
+        coalesce(sum(r.seconds), 0) as run_seconds, coalesce(sum(r.seconds * j.cpu_millis / 1000.0), 0) as cpu_seconds,
+        coalesce(sum(r.seconds * j.memory_mib / 1024.0), 0) as memory_gib_seconds
     from unnest(cast(:hours as timestamptz[])) as h(hour)
     join jobs j on j.completed_at >= h.hour and j.completed_at < h.hour + interval '1 hour'
     cross join lateral (
         select greatest(extract(epoch from j.completed_at - j.started_at), 0)::float8 as seconds) r
     where j.recorded_at is not null
     group by j.tenant, j.queue, h.hour
+"""
+_DIFFERENT = """
+    (u.completed, u.failed, u.cancelled, u.attempts, u.run_seconds, u.cpu_seconds, u.memory_gib_seconds)
+        is distinct from (n.completed, n.failed, n.cancelled, n.attempts, n.run_seconds, n.cpu_seconds,
+            n.memory_gib_seconds)
+"""
+_AGGREGATE = text(f"""
+    insert into usage as u (tenant, queue, hour, completed, failed, cancelled, attempts, run_seconds, cpu_seconds,
+        memory_gib_seconds, computed_at)
+    select n.*, now() from ({_SUMS}) n
     on conflict (tenant, queue, hour) do update set completed = excluded.completed, failed = excluded.failed,
         cancelled = excluded.cancelled, attempts = excluded.attempts, run_seconds = excluded.run_seconds,
         cpu_seconds = excluded.cpu_seconds, memory_gib_seconds = excluded.memory_gib_seconds,
         computed_at = excluded.computed_at
-    where (u.completed, u.failed, u.cancelled, u.attempts, u.run_seconds, u.cpu_seconds, u.memory_gib_seconds)
-        is distinct from (excluded.completed, excluded.failed, excluded.cancelled, excluded.attempts,
-            excluded.run_seconds, excluded.cpu_seconds, excluded.memory_gib_seconds)
-""")
+    where {_DIFFERENT.replace("n.", "excluded.")}
+""")  # noqa: S608 - the texts are this module's own
+_WOULD_CHANGE = text(f"""
+    select count(*) from ({_SUMS}) n left join usage u using (tenant, queue, hour) where {_DIFFERENT}
+""")  # noqa: S608
 _CLOSED = text("""
     insert into usage_hours (hour, computed_at) select unnest(cast(:hours as timestamptz[])), now()
     on conflict (hour) do update set computed_at = excluded.computed_at
@@ -134,6 +144,15 @@ class Usages:
             changed = await connection.execute(_AGGREGATE, {"hours": hours})
             await connection.execute(_CLOSED, {"hours": hours})
         return Closing(len(hours), changed.rowcount, len(wanted) - len(hours), hours[-1])
+
+    async def would_close(self, now: datetime, after: datetime | None = None) -> Closing:
+        """What `close` would do, told from a transaction that can only read."""
+        values = {"now": now, "after": after, "late": LATE, "unseen": UNSEEN, "again": AGAIN}
+        async with self._history.look() as connection:
+            wanted = list((await connection.execute(_WANTED, values)).scalars())
+            hours = wanted[:HOURS_AT_ONCE]
+            changed = int((await connection.execute(_WOULD_CHANGE, {"hours": hours})).scalar_one())
+        return Closing(len(hours), changed, len(wanted) - len(hours), hours[-1] if hours else None)
 
     async def of(self, tenant: str, wanted: Wanted) -> list[Usage]:
         """A tenant's usage, oldest first."""

@@ -16,7 +16,11 @@ pytestmark = pytest.mark.cluster
 
 EXAMPLES = {file.name: file for folder in ("examples", "job-images/*/examples") for file in ROOT.glob(f"{folder}/*")}
 SYSTEM = "forge-system"
-CODE = {"src/app.py": "def f(a):\n    return eval(a)\n", "src/flask/sansio/x.py": "x = 1\n", "README.md": "# r\n"}
+CODE = {
+    "src/app.py": "def f(a):\n    return eval(a)\n\n\nf('1')\n",
+    "src/flask/sansio/x.py": "x = 1\n",
+    "README.md": "# r\n",
+}
 
 
 @pytest.fixture
@@ -41,9 +45,10 @@ def example(forge: Forge) -> Iterator[Callable[..., list[dict[str, Any]]]]:
 
 Example = Callable[..., list[dict[str, Any]]]
 TRIED = {
-    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-private.yaml",
+    "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-layers.yaml",
+    "analysis-private.yaml",
     "queue.yaml", "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
-    "refactoring-extract.yaml", "refactoring-verified.yaml",
+    "refactoring-extract.yaml", "refactoring-verified.yaml", "purge-dry-run.yaml",
     "clones.yaml",  # where there is a clone cache: test_clone_cache.py
 }  # fmt: skip
 
@@ -81,6 +86,15 @@ def test_an_analysis_with_a_gate_is_completed_and_has_a_verdict(
     summary = forge.wait_for("flask-gate", Phase.COMPLETED)["status"]["summary"]
     assert summary["gate"]["verdict"] == "passed"
     assert (summary["baseline"]["new"]["total"], summary["baseline"]["unchanged"]) == (0, 1)
+
+
+def test_an_analysis_with_layers_tells_imports_upwards_and_names_that_are_no_modules(
+    forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str]
+) -> None:
+    files = {"flask/__init__.py": "", "flask/cli.py": "", "flask/app.py": "from flask import cli\n"}
+    kubectl.apply(*example("analysis-layers.yaml", serve(files)))
+    summary = forge.wait_for("flask-layers", Phase.COMPLETED)["status"]["summary"]
+    assert summary["layers"] == {"importsOfHigherLayers": 1, "unknownNames": 2}
 
 
 def test_an_analysis_of_a_private_repository(
@@ -164,8 +178,10 @@ def test_a_verified_refactoring(forge: Forge, kubectl: Kubectl, example: Example
     assert "relied.py" not in patch
 
 
-def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example) -> None:
-    (job,) = example("usage.yaml")
+@pytest.mark.parametrize(("file", "counts"), [("usage.yaml", "changed"), ("purge-dry-run.yaml", "wouldChange")])
+def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example, file: str, counts: str) -> None:
+    (job,) = example(file)
     kubectl.apply(job)
     name = job["metadata"]["name"]
     kubectl.run("-n", SYSTEM, "wait", "--for=jsonpath={.status.phase}=Completed", f"aj/{name}", "--timeout=100s")
+    assert counts in kubectl.get("-n", SYSTEM, "aj", name)["status"]["summary"]

@@ -78,8 +78,8 @@ def test_moved_lines_and_a_renamed_file_bring_nothing_new(compared: Compare) -> 
 
 
 def test_of_equal_lines_the_one_that_was_added_is_new(compared: Compare) -> None:
-    before = b"def one():\n    return eval('1')\n"
-    told = compared({b"a.py": before}, {b"a.py": b"def none():\n    return eval('1')\n\n\n" + before})
+    before = b"def main():\n    return eval('1')\n"
+    told = compared({b"a.py": before}, {b"a.py": b"def setup():\n    return eval('1')\n\n\n" + before})
     assert counts(told) == (1, 0, 1)
     assert [finding["line"] for finding in told.findings if finding["state"] == "new"] == [2]
 

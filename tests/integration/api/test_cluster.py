@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from forge_core.cluster import Cluster, analysis_jobs
+from forge_core.cluster import Cluster, analysis_jobs, core
 from forge_core.names import (
     ANALYSIS_JOB_KIND,
     API_VERSION,
@@ -68,7 +68,9 @@ class Place:
         }
         metadata = {"annotations": {ATTEMPTS_ANNOTATION: "2"}, **owned(ANALYSIS_JOB_KIND, job)}
         self.create("Job", name, metadata=metadata, spec={"template": {"spec": template}})
-        pods = wait_until(lambda: self.kubectl.get("-n", self.namespace, "pods", "-l", f"job-name={name}")["items"])
+        pods = wait_until(
+            lambda: self.kubectl.read(core("pods", self.namespace), labelSelector=f"job-name={name}")["items"]
+        )
         pod: dict[str, Any] = pods[0]
         return pod
 

@@ -154,8 +154,7 @@ def test_without_a_cache_a_clean_up_of_clones_fails_for_good_with_a_sentence(tmp
 @pytest.mark.parametrize(
     "config",
     [{"unusedFor": "soon"}, {"unusedFor": "-1h"}, {"maxSize": "much"}, {"maxSize": "-5Gi"}, {"dryRun": "maybe"},
-     {"task": "purge-history", "maxSize": "1Gi"}, {"task": "retire-orphans", "unusedFor": "1h"},
-     {"task": "aggregate-usage", "dryRun": True}],
+     {"task": "purge-history", "maxSize": "1Gi"}, {"task": "retire-orphans", "unusedFor": "1h"}],
 )  # fmt: skip
 def test_a_config_that_is_none_fails_for_good_with_the_field(
     tmp_path: Path, clones: Clones, config: dict[str, Any]

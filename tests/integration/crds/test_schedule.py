@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from forge_core.cluster import analysis_jobs
 from forge_core.names import SCHEDULE_LABEL
 from tests.builders.chart import only, render
 from tests.conftest import Kubectl
@@ -61,10 +62,9 @@ def start(kubectl: Kubectl, limited: Path, place: str) -> Iterator[Start]:
 
 
 def jobs(kubectl: Kubectl, place: str, schedule: str = "usage") -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = kubectl.get("-n", place, "analysisjobs", "-l", f"{SCHEDULE_LABEL}={schedule}")[
-        "items"
-    ]
-    return found
+    found = kubectl.read(analysis_jobs(place), labelSelector=f"{SCHEDULE_LABEL}={schedule}")
+    items: list[dict[str, Any]] = found["items"]
+    return items
 
 
 def test_one_job_of_a_schedule_is_open_at_a_time_and_a_start_may_be_repeated(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from forge_core.cluster import analysis_jobs
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
 from tests.services.operator import OperatorProcess
@@ -57,7 +58,7 @@ def test_a_job_is_explained_from_its_gate_to_its_pod_in_the_words_of_its_status(
         return found
 
     def status_message(name: str) -> str:
-        status = kubectl.get("-n", tenant_namespace, "analysisjob", name).get("status", {})
+        status = kubectl.read(analysis_jobs(tenant_namespace, name)).get("status", {})
         return str(status.get("message", ""))
 
     assert ask(operator, uids["a"], "another")[0] == 401

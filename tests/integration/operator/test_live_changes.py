@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from forge_core.cluster import analysis_jobs, jobs
 from forge_core.names import INSTALLATION_LABEL, MAX_RUNNING_ANNOTATION, TENANT_LABEL, WEIGHT_ANNOTATION
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
@@ -20,7 +21,7 @@ def edit(kubectl: Kubectl, queue: str, spec: str) -> None:
 
 
 def message(kubectl: Kubectl, namespace: str, name: str) -> str:
-    status = kubectl.get("-n", namespace, "analysisjob", name).get("status", {})
+    status = kubectl.read(analysis_jobs(namespace, name)).get("status", {})
     return str(status.get("message", ""))
 
 
@@ -30,8 +31,8 @@ def said(kubectl: Kubectl, namespace: str, name: str, words: str) -> None:
 
 def started(kubectl: Kubectl, namespace: str) -> set[str]:
     """Names of the AnalysisJobs that were given a Job."""
-    jobs = kubectl.get("-n", namespace, "jobs")["items"]
-    return {job["metadata"]["ownerReferences"][0]["name"] for job in jobs}
+    made = kubectl.read(jobs(namespace))["items"]
+    return {job["metadata"]["ownerReferences"][0]["name"] for job in made}
 
 
 def starts(kubectl: Kubectl, namespace: str, *names: str) -> None:

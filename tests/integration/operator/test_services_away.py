@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import yaml
 
+from forge_core.cluster import analysis_jobs, core, jobs
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
 from tests.integration.operator.test_whole_operator import end_runner, job_of, phase, reaches, rows
@@ -116,12 +117,12 @@ def test_what_has_ended_is_kept_until_postgresql_holds_it(
     operator.start()
     assert phase(kubectl, tenant_namespace, "ends") == "Completed", "nor does a new operator think them recorded"
     postgresql.mend()
-    wait_until(lambda: not names(kubectl, tenant_namespace, "analysisjobs"), 60, "both are retired")
+    wait_until(lambda: not names(kubectl, analysis_jobs(tenant_namespace)), 60, "both are retired")
     assert {name: ended for name, (ended, _) in rows(history_url).items()} == {
         "ends": "Completed", "is-withdrawn": "Cancelled",
     }  # fmt: skip
-    wait_until(lambda: not names(kubectl, tenant_namespace, "jobs"), 60, "their Jobs went with them")
-    wait_until(lambda: not names(kubectl, tenant_namespace, "pods"), 60, "and the pods")
+    wait_until(lambda: not names(kubectl, jobs(tenant_namespace)), 60, "their Jobs went with them")
+    wait_until(lambda: not names(kubectl, core("pods", tenant_namespace)), 60, "and the pods")
     wait_until(lambda: deleted(history_url) == {"ends", "is-withdrawn"}, what="the rows say that they are gone")
 
 
@@ -131,8 +132,8 @@ def decided(operator: OperatorProcess) -> float:
     return float(found.group(1)) if found else 0.0
 
 
-def names(kubectl: Kubectl, namespace: str, plural: str) -> set[str]:
-    return {item["metadata"]["name"] for item in kubectl.get("-n", namespace, plural)["items"]}
+def names(kubectl: Kubectl, path: str) -> set[str]:
+    return {item["metadata"]["name"] for item in kubectl.read(path)["items"]}
 
 
 def deleted(url: str) -> set[str]:

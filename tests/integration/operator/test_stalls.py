@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import redis
 
+from forge_core.cluster import core
 from forge_core.names import STALLED_CONDITION, job_hash
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.cluster
 
 
 def pods_of(kubectl: Kubectl, namespace: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = kubectl.get("-n", namespace, "pods")["items"]
+    found: list[dict[str, Any]] = kubectl.read(core("pods", namespace))["items"]
     return found
 
 

@@ -11,6 +11,7 @@ import pytest
 import redis
 from psycopg.types.json import Jsonb
 
+from forge_core.cluster import analysis_jobs, core, jobs
 from forge_core.messages import ProgressMessage, TerminalMessage, decode_message
 from forge_core.names import job_hash, progress_stream
 from tests.conftest import Kubectl
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.cluster
 
 
 def job_of(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = kubectl.get("-n", namespace, "analysisjob", name)
+    found: dict[str, Any] = kubectl.read(analysis_jobs(namespace, name))
     return found
 
 
@@ -36,7 +37,7 @@ def reaches(kubectl: Kubectl, namespace: str, name: str, wanted: str) -> Callabl
 
 def end_runner(kubectl: Kubectl, namespace: str, name: str) -> None:
     """Tell the runner to exit 0."""
-    pods = kubectl.get("-n", namespace, "pods", "-l", f"forge-factory.dev/analysisjob={name}")["items"]
+    pods = kubectl.read(core("pods", namespace), labelSelector=f"forge-factory.dev/analysisjob={name}")["items"]
     assert len(pods) == 1
     kubectl.run("-n", namespace, "exec", pods[0]["metadata"]["name"], "--", "redis-cli", "shutdown", "nosave",
                 check=False)  # fmt: skip
@@ -120,7 +121,7 @@ def test_a_third_job_waits_for_a_queue_of_two_and_says_so(
     operator.start()
     kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
     wait_until(lambda: "2 of 2" in job_of(kubectl, tenant_namespace, "c").get("status", {}).get("message", ""), 60)
-    assert len(kubectl.get("-n", tenant_namespace, "jobs")["items"]) == 2
+    assert len(kubectl.read(jobs(tenant_namespace))["items"]) == 2
 
 
 def test_a_deleted_job_is_cancelled_in_the_history_also_when_nobody_watched(
@@ -145,7 +146,7 @@ def test_a_running_job_is_cancelled_by_its_spec(
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
     kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "one", "--type=merge", "-p", '{"spec":{"cancel":true}}')
     wait_until(reaches(kubectl, tenant_namespace, "one", "Cancelled"), 90, "the job is cancelled")
-    wait_until(lambda: kubectl.get("-n", tenant_namespace, "jobs")["items"] == [], what="its Job is gone")
+    wait_until(lambda: kubectl.read(jobs(tenant_namespace))["items"] == [], what="its Job is gone")
     wait_until(lambda: rows(history_url)["one"] == ("Cancelled", "Cancelled"), what="it is recorded")
 
 
@@ -167,7 +168,7 @@ def test_a_standby_takes_over_and_the_first_one_s_jobs_go_on(
         assert time.monotonic() - began > 5, "the Lease of a killed holder runs out first"
         end_runner(kubectl, tenant_namespace, "one")
         wait_until(reaches(kubectl, tenant_namespace, "one", "Completed"), 60, "the job is completed")
-        assert len(kubectl.get("-n", tenant_namespace, "jobs")["items"]) == 1
+        assert len(kubectl.read(jobs(tenant_namespace))["items"]) == 1
     finally:
         second.end()
 

@@ -41,6 +41,22 @@ def tell_baseline(_assignment: Assignment, _workdir: Path, _report: Report) -> R
     return Result({"given": given.decode()}, (Artifact("given", "text/plain", given),))
 
 
+def tally(_assignment: Assignment, _workdir: Path, _report: Report) -> Result:
+    """What it was given, and one more for the next."""
+    given = os.environ.get("FORGE_CACHE_PATH", "")
+    count = int(Path(given).read_bytes()) if given else 0
+    return Result({"given": count}, cache=str(count + 1).encode())
+
+
+def keep_too_much(_assignment: Assignment, _workdir: Path, _report: Report) -> Result:
+    return Result({}, cache=bytes(33 * 1024 * 1024))
+
+
+def keep_a_link(_assignment: Assignment, _workdir: Path, _report: Report) -> Result:
+    (Path(sys.argv[3]) / "cache").symlink_to("/etc/passwd")
+    return Result({})
+
+
 def fail_for_good(_assignment: Assignment, _workdir: Path, report: Report) -> Result:
     report.progress("cloning", 5)
     raise Permanent("There is no ref 'nope' in https://someone:hunter2@example.org/x.git.")
@@ -174,6 +190,7 @@ KINDS = {
     for kind in (
         succeed, tell_surroundings, fail_for_good, fail_twice, stumble, hang, bomb, be_killed, eat_memory,
         speak_nonsense, write_much, wait_for, flood, bring_a_link, bring_too_much, tell_baseline,
+        tally, keep_too_much, keep_a_link,
     )
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from forge_core.maintenance import Ask, Done, Step
 _ARTIFACT = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/artifacts/([a-z0-9._-]+)")
 _MAINTENANCE = re.compile(rf"{INTERNAL_PREFIX}/maintenance/([a-z]+)")
 _BASELINE = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/baseline")
+_CACHE = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/caches/([a-z0-9-]+)")
 _OUTCOME = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/outcome")
 
 
@@ -39,6 +40,10 @@ class Ledger:
     baseline: bytes | None = None
     """What a job is compared with; None: the API knows of none."""
     baselines_given: int = 0
+    caches: dict[str, bytes] = field(default_factory=dict)
+    caches_asked: list[str] = field(default_factory=list)
+    refuse_caches: int = 0
+    """This status for each call about a cache, when not 0."""
     stumble_at: int = 0
     """Go away when this many batches of maintenance were done, once."""
     maintain: Callable[[Step, Ask], Done] = lambda step, ask: Done(after="", looked_at=0, share=1)
@@ -109,14 +114,24 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(503)
         if self.ledger.fenced:
             return self._answer(409, {"code": "fenced"})
+        if match := _CACHE.fullmatch(self.path):
+            return self._cache(match[2])
         if not _BASELINE.fullmatch(self.path) or self.ledger.baseline is None:
             return self._answer(404, {"code": "no-baseline", "error": "There is no such analysis; name a ref."})
         self.ledger.baselines_given += 1
+        return self._give(self.ledger.baseline)
+
+    def _cache(self, name: str) -> None:
+        self.ledger.caches_asked.append(name)
+        if self.ledger.refuse_caches or name not in self.ledger.caches:
+            return self._answer(self.ledger.refuse_caches or 404, {"code": "no-cache"})
+        return self._give(self.ledger.caches[name])
+
+    def _give(self, body: bytes) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", str(len(self.ledger.baseline)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(self.ledger.baseline)
-        return None
+        self.wfile.write(body)
 
     def do_PUT(self) -> None:
         body = self._body()
@@ -126,6 +141,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(409, {"code": "fenced"})
         if match := _ARTIFACT.fullmatch(self.path):
             return self._artifact(int(match[1]), match[2], body)
+        if match := _CACHE.fullmatch(self.path):
+            if not self.ledger.refuse_caches:
+                self.ledger.caches[match[2]] = body
+            return self._answer(self.ledger.refuse_caches or 204)
         if match := _OUTCOME.fullmatch(self.path):
             return self._outcome(int(match[1]), Outcome.model_validate_json(body))
         return self._answer(404)

@@ -12,7 +12,7 @@ from forge_kinds.analysis.structure import MAX_CYCLES, Structure, structure
 
 def read(text: str) -> tuple[str, ...]:
     lines = text.split("\n")
-    return imports_of(lines, natures(lines, PYTHON))
+    return tuple(each.name for each in imports_of(lines, natures(lines, PYTHON)) if not each.late)
 
 
 def of(**files: str) -> Structure:

@@ -38,6 +38,21 @@ def test_an_assignment_that_is_none_is_refused(text: str) -> None:
         Assignment.decode(text)
 
 
+@pytest.mark.parametrize(
+    ("config", "keeps"),
+    [
+        ({}, True),
+        ({"cache": True}, True),
+        ({"cache": None}, True),
+        ({"cache": "false"}, True),
+        ({"cache": False}, False),
+    ],
+)
+def test_a_job_of_a_repository_has_a_cache_unless_it_wants_none(config: dict[str, object], keeps: bool) -> None:
+    assert assignment().model_copy(update={"config": config}).keeps_cache is keeps
+    assert not assignment().model_copy(update={"config": config, "repository": None}).keeps_cache
+
+
 def test_webhooks_pause_1_2_4_and_8_seconds() -> None:
     backoff = Backoff(type="exponential", delay=1, max_delay=16)
     assert [backoff.pause_after(failed) for failed in range(1, 5)] == [1, 2, 4, 8]

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from forge_core.attempts import MAX_ARTIFACT_BYTES
+from forge_core.attempts import MAX_ARTIFACT_BYTES, MAX_CACHE_BYTES
 from forge_runner.kinds import Artifact, Result
 from forge_runner.result_files import MAX_KIND_ARTIFACTS, Unfit, read_result, write_result
 
@@ -69,3 +70,25 @@ def test_deep_nesting_in_a_manifest_is_unfit_rather_than_a_crash(tmp_path: Path)
     (tmp_path / "result.json").write_text('{"artifacts": [], "summary": {"a": ' + "[" * 50_000 + "]" * 50_000 + "}}")
     with pytest.raises(Unfit):
         read_result(tmp_path)
+
+
+def test_a_cache_comes_out_as_it_went_in(tmp_path: Path) -> None:
+    write_result(tmp_path, Result({}, cache=b"for the next"))
+    cache = read_result(tmp_path).cache
+    assert cache is not None
+    assert b"".join(cache.chunks()) == b"for the next"
+    assert read_result(tmp_path).artifacts == ()
+
+
+@pytest.mark.parametrize("what", ["a link", "a fifo", "a folder", "too much"])
+def test_a_cache_that_is_none_costs_no_result(tmp_path: Path, what: str) -> None:
+    cache = tmp_path / "cache"
+    make: dict[str, Callable[[], object]] = {
+        "a link": lambda: cache.symlink_to("/etc/passwd"),
+        "a fifo": lambda: os.mkfifo(cache),
+        "a folder": cache.mkdir,
+        "too much": lambda: cache.write_bytes(bytes(MAX_CACHE_BYTES + 1)),
+    }
+    make[what]()
+    manifest(tmp_path)
+    assert read_result(tmp_path).cache is None

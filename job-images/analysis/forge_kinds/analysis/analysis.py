@@ -1,5 +1,6 @@
 """The analysis of one commit, from its URL to its result; with a baseline, what changed since."""
 
+import os
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from forge_core.assignment import Assignment
 from forge_core.attempts import BASELINE
+from forge_core.names import CACHE_PATH_ENV
 from forge_kinds.analysis import markdown, sarif, stages
 from forge_kinds.analysis.baseline.changes import between
 from forge_kinds.analysis.baseline.snapshot import Snapshot
@@ -36,6 +38,7 @@ class _Found:
     duplication: Duplication
     standing: Standing | None
     churn: Churn | None = None
+    cache: bytes | None = None
 
 
 def analyse(assignment: Assignment, workdir: Path, report: Report, options: Options | None = None) -> Result:
@@ -60,19 +63,29 @@ def _found(head: Planned, base: Base | None, config: AnalysisConfig, workdir: Pa
     theirs = sum(map(stages.work_of, base.planned.unlike(head))) if base and base.planned else 0.0
     share = ours / (ours + theirs) if ours + theirs else 1.0
     before = base.earlier if base else None
-    with Bench.at(workdir, report) as bench:
+    with Bench.at(workdir, report, _kept() if config.cache else b"") as bench:
         surveyed = survey(bench, head, (0.0, share))
         if base and base.planned:
-            before = Snapshot.of(survey(bench, base.planned, (share, 1.0), surveyed), config.scope())
+            before = Snapshot.of(survey(bench, base.planned, (share, 1.0), surveyed.examined), config.scope())
+        cache = bench.shelf.encode() if config.cache else None
     snapshot = Snapshot.of(surveyed, config.scope())
     duplication = _duplication(surveyed)
     if base is None or before is None or config.baseline is None:
-        return _Found(surveyed, snapshot, duplication, None)
+        return _Found(surveyed, snapshot, duplication, None, cache=cache)
     if before.tools != snapshot.tools:
         surveyed.notes.count(Note.OTHER_RULES, 1)
     changes = between(base.checkout, head.checkout) if base.checkout else None
     sides = Sides(before, snapshot, changes, duplication)
-    return _Found(surveyed, snapshot, duplication, standing(config.baseline, config.gate, sides))
+    return _Found(surveyed, snapshot, duplication, standing(config.baseline, config.gate, sides), cache=cache)
+
+
+def _kept() -> bytes:
+    """What the runner was given of earlier analyses' knowledge; nothing when it had none or it can't be read."""
+    given = os.environ.get(CACHE_PATH_ENV, "")
+    try:
+        return Path(given).read_bytes() if given else b""
+    except OSError:
+        return b""
 
 
 def _duplication(surveyed: Survey) -> Duplication:
@@ -112,7 +125,7 @@ def _result(found: _Found, config: AnalysisConfig, report: Report) -> Result:
     if snapshot is not None:
         artifacts.append(Artifact(BASELINE, "application/json", snapshot))
     _say(document, report)
-    return Result(document, tuple(artifacts))
+    return Result(document, tuple(artifacts), found.cache)
 
 
 def _further(found: _Found) -> dict[str, Any]:
@@ -120,7 +133,11 @@ def _further(found: _Found) -> dict[str, Any]:
     further: dict[str, Any] = {"duplication": found.duplication.document()}
     python = [file.path for file in found.survey.files if file.python and not file.test]
     if python:
-        further["structure"] = structure({path: found.survey.measured[path].imports for path in python}).document()
+        imports = {path: found.survey.measured[path].imports for path in python}
+        loaded = {path: [each.name for each in names if not each.late] for path, names in imports.items()}
+        further["structure"] = structure(loaded).document()
+    if found.survey.layering:
+        further["layers"] = found.survey.layering.document()
     if found.churn:
         further["history"] = found.churn.document(found.survey.ledger)
     if found.standing:

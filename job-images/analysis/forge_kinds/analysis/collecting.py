@@ -31,6 +31,7 @@ class Place:
     severity: Severity | None = None
     column: int = 1
     end_line: int = 0
+    suppressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Collector:
         """All findings of a file, fingerprinted, in order."""
         lines = self._lines(file) if raws or measured.functions else []
         found = [*self._linted(file, raws, lines), *self._sizes(file, measured, lines), *self._secrets(file, measured)]
-        return fingerprinted(found)
+        return fingerprinted([*found, *self._unreachable(file, measured)])
 
     def _lines(self, file: SourceFile) -> list[str]:
         try:
@@ -56,19 +57,7 @@ class Collector:
         return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
     def _finding(self, file: SourceFile, rule: str, place: Place, message: str) -> Finding:
-        known_rule = self.rules[rule]
-        severity = place.severity or known_rule.severity
-        return Finding(
-            rule=rule,
-            severity=severity.lowered() if file.test else severity,
-            dimension=known_rule.dimension,
-            path=file.path,
-            line=max(1, place.line),
-            message=message[:MAX_MESSAGE],
-            column=place.column,
-            end_line=place.end_line,
-            content=place.content,
-        )
+        return finding_of(file, self.rules[rule], place, message)
 
     def _linted(self, file: SourceFile, raws: Sequence[Raw], lines: Sequence[str]) -> Iterator[Finding]:
         for raw in raws:
@@ -97,6 +86,29 @@ class Collector:
             rule = known.secret_rule_id(secret.kind)
             message = f"This looks like a secret ({secret.kind}); only its fingerprint is kept."
             yield self._finding(file, rule, Place(secret.line, secret.content), message)
+
+    def _unreachable(self, file: SourceFile, measured: Measured) -> Iterator[Finding]:
+        for each in measured.names.unreachable:
+            place = Place(each.line, each.content, end_line=each.end_line, suppressed=each.suppressed)
+            message = f"{each.why[:1].upper()}{each.why[1:]} (by vulture, 100 % confidence)."
+            yield self._finding(file, known.UNREACHABLE, place, message)
+
+
+def finding_of(file: SourceFile, rule: Rule, place: Place, message: str) -> Finding:
+    """Not fingerprinted yet; what stands in tests weighs less."""
+    severity = place.severity or rule.severity
+    return Finding(
+        rule=rule.id,
+        severity=severity.lowered() if file.test else severity,
+        dimension=rule.dimension,
+        path=file.path,
+        line=max(1, place.line),
+        message=message[:MAX_MESSAGE],
+        column=place.column,
+        end_line=place.end_line,
+        content=place.content,
+        suppressed=place.suppressed,
+    )
 
 
 def _line(lines: Sequence[str], number: int) -> str:

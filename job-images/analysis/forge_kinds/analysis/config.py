@@ -74,6 +74,11 @@ class History(_Part):
         return Reach(since=self.since.isoformat()) if self.since else Reach(self.commits or 1)
 
 
+Module = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")]
+"""A Python module or package, as it is imported; all within it is meant too."""
+Layer = Annotated[tuple[Module, ...], Field(min_length=1, max_length=10)]
+
+
 class AnalysisConfig(Selection):
     """Which part of the repository is analysed, all of it when nothing is said, and what it is compared with."""
 
@@ -82,6 +87,10 @@ class AnalysisConfig(Selection):
     baseline: Baseline | None = None
     gate: Gate | None = None
     history: History | None = None
+    layers: Annotated[tuple[Layer, ...], Field(min_length=2, max_length=20)] | None = None
+    """The highest first: a module may import from its own layer and from lower ones."""
+    cache: bool = True
+    """Whether what an earlier analysis of the repository knew of its files is used, and kept for the next one."""
 
     @model_validator(mode="after")
     def _gate_has_a_baseline(self) -> Self:
@@ -90,8 +99,18 @@ class AnalysisConfig(Selection):
         return self
 
     def scope(self) -> dict[str, list[str]]:
-        """Which part of a repository is looked at: two analyses can be compared when it is the same."""
-        return {name: sorted(getattr(self, name)) for name in ("paths", "exclude", "languages")}
+        """What a repository is looked at for: two analyses can be compared when it is the same."""
+        part = {name: sorted(getattr(self, name)) for name in ("paths", "exclude", "languages")}
+        return {**part, "layers": [" ".join(sorted(each)) for each in self.layers]} if self.layers else part
+
+    @field_validator("layers")
+    @classmethod
+    def _each_once(cls, layers: tuple[tuple[str, ...], ...] | None) -> tuple[tuple[str, ...], ...] | None:
+        named = [module for layer in layers or () for module in layer]
+        for module in named:
+            if named.count(module) > 1:
+                raise ValueError(f"{module!r} stands in two places: a module has one layer")
+        return layers
 
     @field_validator("languages")
     @classmethod

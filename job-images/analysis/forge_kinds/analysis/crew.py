@@ -100,12 +100,12 @@ def _forward(stream: IO[str], answers: "queue.Queue[str]") -> None:
 
 def measure_all(
     root: Path, files: Sequence[SourceFile], folder: Path, workers: int, done: Done
-) -> Mapping[str, Measured]:
+) -> Mapping[SourceFile, Measured]:
     """Measure every file with `workers` processes; `done` is called as each one finishes."""
     waiting = iter(files)
     lock = threading.Lock()
-    measured: dict[str, Measured] = {}
-    broken: set[str] = set()
+    measured: dict[SourceFile, Measured] = {}
+    broken: set[SourceFile] = set()
 
     def work() -> None:
         worker = Worker(folder)
@@ -117,8 +117,8 @@ def measure_all(
                     return
                 result = worker.measure(root, file) if len(broken) < MAX_BROKEN else _BROKEN
                 with lock:
-                    measured[file.path] = result
-                    broken.update([file.path] if result is _BROKEN else [])
+                    measured[file] = result
+                    broken.update([file] if result is _BROKEN else [])
                 done(file)
         finally:
             worker.close()

@@ -17,6 +17,8 @@ MAX_LINES: Final = 1_000_000
 """Lines that are compared in all: about 250 MB of memory. The rest is left out, and said to be."""
 MAX_BLOCKS: Final = 20
 _PRINT: Final = struct.Struct("<QI")
+PRINT_BYTES: Final = _PRINT.size
+"""Of one line in `prints_of`."""
 _SAYS: Final = re.compile(r"\w")
 _IMPORT: Final = re.compile(r"(import|from|#include|using|package|use|require)\b")
 

@@ -1,8 +1,8 @@
 """Which of a commit's files are analysed, decided from its tree alone, before any of them is written."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Final
 
 from forge_kinds.analysis.config import AnalysisConfig
@@ -33,7 +33,10 @@ _LOCKS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One file to analyse. `raw` is its name on disk, `path` the same as text (bytes that aren't UTF-8 as \\xNN)."""
+    """One file to analyse; two equal ones have the same findings.
+
+    `raw` is its name on disk, `path` the same as text (bytes that aren't UTF-8 as \\xNN).
+    """
 
     raw: bytes
     path: str
@@ -43,7 +46,9 @@ class SourceFile:
     analysed: bool
     """Whether its code is measured and linted; its lines are counted and secrets looked for in any case."""
     blob: bytes = b""
-    """The content's id in git: two equal SourceFiles have the same findings."""
+    """The content's id in git."""
+    packages: int = 0
+    """Of a Python file, how many folders above it, one within the other, are packages: ruff resolves names by them."""
 
     @property
     def python(self) -> bool:
@@ -54,6 +59,13 @@ class SourceFile:
     def code(self) -> bool:
         """Whether it is source code that is analysed, not markup or configuration."""
         return self.analysed and self.language is not None and self.language.nature is Nature.CODE
+
+    def markers(self) -> Iterator[bytes]:
+        """The files that make those folders packages."""
+        folder = self.raw
+        for _ in range(self.packages):
+            folder = folder.rpartition(b"/")[0]
+            yield _marker(folder)
 
 
 def plan(entries: Iterable[Entry], config: AnalysisConfig, notes: Notes) -> tuple[SourceFile, ...]:
@@ -73,7 +85,27 @@ def plan(entries: Iterable[Entry], config: AnalysisConfig, notes: Notes) -> tupl
             chosen.append(_source(entry, path, config, notes))
     if len(chosen) > MAX_FILES:
         notes.count(Note.TOO_MANY, len(chosen) - MAX_FILES)
-    return tuple(chosen[:MAX_FILES])
+    return _placed(chosen[:MAX_FILES])
+
+
+def _placed(files: Sequence[SourceFile]) -> tuple[SourceFile, ...]:
+    """The same files, each knowing of the packages that it is in."""
+    raws = {file.raw for file in files}
+    return tuple(replace(file, packages=_packages(file.raw, raws)) if file.python else file for file in files)
+
+
+def _packages(raw: bytes, raws: Set[bytes]) -> int:
+    count, folder = 0, raw.rpartition(b"/")[0]
+    while _marker(folder) in raws:
+        count += 1
+        if not folder:
+            break
+        folder = folder.rpartition(b"/")[0]
+    return count
+
+
+def _marker(folder: bytes) -> bytes:
+    return folder + b"/__init__.py" if folder else b"__init__.py"
 
 
 def _source(entry: Entry, path: str, config: AnalysisConfig, notes: Notes) -> SourceFile:

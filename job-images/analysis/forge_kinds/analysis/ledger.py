@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from forge_kinds.analysis.findings import Dimension, Finding, Severity
-from forge_kinds.analysis.rules import GRADED
+from forge_kinds.analysis.rules import BETWEEN_FILES, GRADED
 
 MAX_KEPT: Final = 25_000
 """As many as GitHub's code scanning takes in one run."""
@@ -31,12 +31,14 @@ class Ledger:
         self.totals: dict[tuple[str, Severity | None], Total] = {}
         self.penalties: dict[Dimension, Counter[Severity]] = {dimension: Counter() for dimension in Dimension}
         self.files: dict[str, Counter[Severity]] = defaultdict(Counter)
+        self.by_severity: Counter[Severity] = Counter()
+        """All that count; `penalties` and `files` have those that cost."""
         self.suppressed = 0
         self._kept: list[Finding] = []
         self._kept_per_rule: Counter[str] = Counter()
 
     def add(self, findings: Iterable[Finding]) -> None:
-        """Take one file's findings."""
+        """Take these."""
         for finding in findings:
             if finding.suppressed:
                 self.suppressed += 1
@@ -52,8 +54,10 @@ class Ledger:
         total.count += 1
         total.by_severity[finding.severity] += 1
         total.by_path[finding.path][finding.severity] += 1
-        self.penalties[finding.dimension][finding.severity] += 1
-        self.files[finding.path][finding.severity] += 1
+        self.by_severity[finding.severity] += 1
+        if finding.rule not in BETWEEN_FILES:
+            self.penalties[finding.dimension][finding.severity] += 1
+            self.files[finding.path][finding.severity] += 1
 
     @property
     def total(self) -> int:

@@ -16,13 +16,15 @@ from typing import Any, Final
 
 from forge_kinds.analysis.crew import MAX_BROKEN
 from forge_kinds.analysis.inventory import SourceFile
-from forge_kinds.analysis.notes import Note, Notes
+from forge_kinds.analysis.notes import Note
 from forge_runner.sources.ruff import BATCH_CPU_SECONDS, CHECK, FILE_CPU_SECONDS, IGNORE, SELECT, batches, ruff
 
 _OPTIONS: Final = (
     *CHECK, "--no-fix", "--ignore-noqa", "--target-version", "py314", "--output-format", "json-lines",
     "--select", ",".join(SELECT), "--ignore", ",".join(IGNORE),
 )  # fmt: skip
+_ODD: Final = "odd-names"
+"""No name that a module can have: ruff would take it for one of the repository's."""
 _PLAIN: Final = re.compile(rb"[\x21-\x7e]+")
 
 
@@ -39,11 +41,12 @@ class Raw:
 
 
 Done = Callable[[SourceFile], None]
+Trouble = Callable[[SourceFile, Note], None]
 
 
-def lint_all(files: Sequence[SourceFile], linter: "Linter", workers: int = 1) -> Mapping[str, list[Raw]]:
-    """path -> diagnostics, in ruff's order."""
-    found: dict[str, list[Raw]] = {}
+def lint_all(files: Sequence[SourceFile], linter: "Linter", workers: int = 1) -> Mapping[SourceFile, list[Raw]]:
+    """Diagnostics by file, in ruff's order."""
+    found: dict[SourceFile, list[Raw]] = {}
     with ThreadPoolExecutor(workers) as pool:
         for part in pool.map(linter.batch, batches(files)):
             found.update(part)
@@ -51,42 +54,45 @@ def lint_all(files: Sequence[SourceFile], linter: "Linter", workers: int = 1) ->
 
 
 class Linter:
-    """Lints batches. `folder` is neutral and writable; `done` is called as each file finishes."""
+    """Lints batches. `folder` is neutral and writable; `done` is called as each file finishes.
 
-    def __init__(self, root: Path, folder: Path, notes: Notes, done: Done) -> None:
+    `trouble` is told why a file could not be linted.
+    """
+
+    def __init__(self, root: Path, folder: Path, trouble: Trouble, done: Done) -> None:
         self._root = os.fsencode(root)
         self._folder = folder
-        self._notes = notes
+        self._trouble = trouble
         self._done = done
         self._broken = 0
 
-    def batch(self, files: Sequence[SourceFile]) -> dict[str, list[Raw]]:
+    def batch(self, files: Sequence[SourceFile]) -> dict[SourceFile, list[Raw]]:
         """Lint these files together; when ruff fails on them, each alone."""
         found = self._attempt(files, BATCH_CPU_SECONDS)
         if found is None:
-            found = {path: raws for file in files for path, raws in self._alone(file).items()}
+            found = {each: raws for file in files for each, raws in self._alone(file).items()}
         for file in files:
             self._done(file)
         return found
 
-    def _alone(self, file: SourceFile) -> dict[str, list[Raw]]:
+    def _alone(self, file: SourceFile) -> dict[SourceFile, list[Raw]]:
         found = self._attempt([file], FILE_CPU_SECONDS) if self._broken < MAX_BROKEN else None
         if found is None:
             self._broken += 1
-            self._notes.add(Note.BROKE_TOOL, file.path)
+            self._trouble(file, Note.BROKE_TOOL)
         return found or {}
 
-    def _attempt(self, files: Sequence[SourceFile], cpu_seconds: int) -> dict[str, list[Raw]] | None:
+    def _attempt(self, files: Sequence[SourceFile], cpu_seconds: int) -> dict[SourceFile, list[Raw]] | None:
         named = {self._name(file): file for file in files}
         output = ruff((*_OPTIONS, "--", *named), self._folder, cpu_seconds)
         if output is None:
             return None
-        found: dict[str, list[Raw]] = {}
+        found: dict[SourceFile, list[Raw]] = {}
         for line in output.splitlines():
             diagnostic = json.loads(line)
             file = named.get(diagnostic["filename"])
             if file:
-                found.setdefault(file.path, []).append(_raw(diagnostic))
+                found.setdefault(file, []).append(_raw(diagnostic))
         return found
 
     def _name(self, file: SourceFile) -> str:
@@ -94,14 +100,14 @@ class Linter:
         real = self._root + b"/" + file.raw
         if _PLAIN.fullmatch(real):
             return real.decode()
-        plain = self._folder / "odd" / f"{hashlib.sha256(file.raw).hexdigest()[:32]}{Path(file.path).suffix}"
+        plain = self._folder / _ODD / f"{hashlib.sha256(file.raw).hexdigest()[:32]}{Path(file.path).suffix}"
         plain.parent.mkdir(exist_ok=True)
         try:
             os.link(real, plain, follow_symlinks=False)
         except FileExistsError:
             pass
         except OSError:
-            self._notes.add(Note.MISSING, file.path)
+            self._trouble(file, Note.MISSING)
         return str(plain)
 
 

@@ -1,9 +1,11 @@
 """What is measured of one file, as the worker sends it and the parent receives it."""
 
 import base64
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from forge_kinds.analysis.deadcode.names import Names
+from forge_kinds.analysis.imports import Import
 from forge_kinds.analysis.lines import Lines
 
 
@@ -39,12 +41,16 @@ class Measured:
     """Whether the file turned out to be nothing to analyse (binary, a pointer, one endless line)."""
     prints: bytes = b""
     """Of its lines of code, to find them elsewhere (duplication.prints_of)."""
-    imports: tuple[str, ...] = ()
+    imports: tuple[Import, ...] = ()
     """Of a Python file (imports.imports_of)."""
+    names: Names = field(default_factory=Names)
+    """What it defines and uses (deadcode)."""
 
     def encode(self) -> dict[str, Any]:
         """As the worker sends it."""
-        return {**asdict(self), "prints": base64.b64encode(self.prints).decode()}
+        plain = asdict(replace(self, imports=(), names=Names()))
+        prints = base64.b64encode(self.prints).decode()
+        return {**plain, "prints": prints, "imports": self.imports, "names": self.names.encode()}
 
     @classmethod
     def decode(cls, document: dict[str, Any]) -> "Measured":
@@ -56,5 +62,6 @@ class Measured:
             tuple(document["notes"]),
             document["opaque"],
             base64.b64decode(document["prints"]),
-            tuple(document["imports"]),
+            tuple(Import(*each) for each in document["imports"]),
+            Names.decode(document["names"]),
         )

@@ -7,9 +7,11 @@ from typing import Final
 import complexipy
 import lizard
 
+from forge_kinds.analysis.deadcode.names import Names
+from forge_kinds.analysis.deadcode.reading import MAX_PARSED, mentioned, read_python
 from forge_kinds.analysis.duplication import prints_of
 from forge_kinds.analysis.imports import imports_of
-from forge_kinds.analysis.languages import PYTHON, Language, Nature
+from forge_kinds.analysis.languages import PYTHON, Language, Nature, language_of
 from forge_kinds.analysis.leaks import find_secrets
 from forge_kinds.analysis.lines import Lines, counted, natures
 from forge_kinds.analysis.lines import Nature as LineNature
@@ -44,16 +46,30 @@ def measure(file: Path, shown: str, language: Language | None, *, analysed: bool
         return Measured(notes=(*notes, Note.TOO_LARGE), opaque=True)
     found = natures(lines, language) if language else []
     secrets = tuple(find_secrets(shown, text))
+    known = language_of(shown) is PYTHON
     if language is None or not analysed:
-        return Measured(counted(found), (), secrets, tuple(notes))
+        return Measured(counted(found), (), secrets, tuple(notes), names=mentioned(text, whole=known))
     if language.nature is Nature.CODE and _made_by_a_program(lines):
-        return Measured(Lines(), (), secrets, (*notes, Note.GENERATED), opaque=True)
+        names = mentioned(text, whole=known)
+        return Measured(Lines(), (), secrets, (*notes, Note.GENERATED), opaque=True, names=names)
     functions = _functions(file, text, language, notes)
     coded = language.nature is Nature.CODE
     code = ((number, line) for number, line in enumerate(lines, 1) if coded and found[number - 1] is LineNature.CODE)
     imports = imports_of(lines, found) if language is PYTHON else ()
+    names = _names(text, shown, lines, language)
+    if language is PYTHON and len(text) > MAX_PARSED:
+        notes.append(Note.NOT_PARSED)
     kept = functions[:MAX_FUNCTIONS]
-    return Measured(counted(found), kept, secrets, tuple(notes), prints=prints_of(code), imports=imports)
+    return Measured(counted(found), kept, secrets, tuple(notes), prints=prints_of(code), imports=imports, names=names)
+
+
+def _names(text: str, shown: str, lines: list[str], language: Language) -> Names:
+    """Code in other languages has names of its own, but Cython and shell scripts use those of Python."""
+    if language is PYTHON:
+        return read_python(text, shown, lines)
+    if language.nature is Nature.CODE and language.name not in {"Cython", "Shell"}:
+        return Names()
+    return mentioned(text, whole=language.name == "Cython")
 
 
 def _made_by_a_program(lines: list[str]) -> bool:

@@ -27,6 +27,9 @@ class Note(StrEnum):
     UNCOMPARABLE = "too-many-to-compare"
     OTHER_RULES = "other-rules"
     NO_CHANGES = "changes-unknown"
+    NOT_PARSED = "not-searched-for-dead-code"
+    PART_ONLY = "no-dead-code-of-a-part"
+    UNKNOWN_MODULES = "unknown-modules"
 
 
 SENTENCES: Final = {
@@ -47,6 +50,9 @@ SENTENCES: Final = {
     Note.NOT_COMPARED: "{count} files not searched for duplicated code: there are more than 1,000,000 lines of it",
     Note.UNCOMPARABLE: "{count} findings are too many for this analysis to be a baseline by its id; name a ref instead",
     Note.OTHER_RULES: "The baseline was analysed by other versions of the tools: a finding may be new as its rule is",
+    Note.NOT_PARSED: "{count} of over 256 KiB not searched for unused code: each word there counts as used elsewhere",
+    Note.PART_ONLY: "Unused code isn't told of a part of a repository (config.paths): what is left out may use it",
+    Note.UNKNOWN_MODULES: "{count} names of config.layers are no Python module that was analysed; mend them there",
     Note.NO_CHANGES: "The baseline's commit is no longer in the repository: renamed files and new lines can't be told",
 }
 

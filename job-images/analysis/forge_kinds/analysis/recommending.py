@@ -8,7 +8,7 @@ from typing import Any, Final
 from forge_kinds.analysis.advice import first_step
 from forge_kinds.analysis.findings import Dimension, Severity
 from forge_kinds.analysis.ledger import Ledger, Total
-from forge_kinds.analysis.rules import GRADED, Rule
+from forge_kinds.analysis.rules import BETWEEN_FILES, GRADED, Rule
 from forge_kinds.analysis.scoring import cost, overall
 
 MAX_RECOMMENDATIONS: Final = 50
@@ -102,6 +102,8 @@ def _minutes(rule: Rule, severity: Severity) -> float:
 
 
 def _without(penalties: Penalties, total: Total) -> Penalties:
+    if total.rule in BETWEEN_FILES:
+        return penalties
     return {**penalties, total.dimension: penalties[total.dimension] - total.by_severity}
 
 

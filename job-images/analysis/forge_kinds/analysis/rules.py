@@ -46,6 +46,8 @@ class Rule:
     """What it is, in a few words without places or values."""
     fixable: bool = False
     """Whether `ruff check --fix` mends it safely."""
+    confidence: int = 100
+    """Per cent, as the tool itself says."""
 
 
 COGNITIVE: Final = "forge/cognitive-complexity"
@@ -54,8 +56,36 @@ LONG_FUNCTION: Final = "forge/long-function"
 LONG_FILE: Final = "forge/long-file"
 SECRET: Final = "forge/secret/"  # noqa: S105 - the beginning of a rule's id
 
+UNUSED_FUNCTION: Final = "forge/unused-function"
+UNUSED_CLASS: Final = "forge/unused-class"
+UNUSED_METHOD: Final = "forge/unused-method"
+UNREACHABLE: Final = "forge/unreachable-code"
+LAYER: Final = "forge/layer"
+
+BETWEEN_FILES: Final = frozenset({UNUSED_FUNCTION, UNUSED_CLASS, UNUSED_METHOD, LAYER})
+"""Their findings depend on other files too, and never cost anything (docs/adr/0025)."""
+
 GRADED: Final = frozenset({COGNITIVE, CYCLOMATIC, LONG_FUNCTION, LONG_FILE})
 """Their findings differ in gravity by a measure, so the gravest are a recommendation of their own."""
+
+
+def _unused(rule: str, what: str) -> Rule:
+    name = rule.rpartition("/")[2]
+    return Rule(
+        id=rule,
+        name=name,
+        dimension=Dimension.MAINTAINABILITY,
+        severity=Severity.INFO,
+        minutes=5,
+        summary=f"A {what} may be unused: no file of the repository names it",
+        help_uri=f"{DOCS}#unused-code",
+        explanation="Code that nobody calls is read, tested and changed for nothing. Whether it is dead is a guess: "
+        "it is found by its name alone, and may be called by other repositories or by a name made at run time.",
+        first_step="Search for the name in other repositories and plug-ins, which weren't looked at; else delete it.",
+        title=f"{what.capitalize()} that may be unused",
+        confidence=60,
+    )
+
 
 _OWN: Final = (
     Rule(
@@ -89,6 +119,25 @@ _OWN: Final = (
         "A large file collects unrelated reasons to change, and with them conflicts between those who change it.",
         "Group the largest file's functions by what they are for, and move the smallest group into its own module.",
         "Large file",
+    ),
+    _unused(UNUSED_FUNCTION, "function"),
+    _unused(UNUSED_CLASS, "class"),
+    _unused(UNUSED_METHOD, "method"),
+    Rule(
+        UNREACHABLE, "unreachable-code", Dimension.MAINTAINABILITY, Severity.LOW, 5,
+        "Code is never reached",
+        f"{DOCS}#unreachable-code",
+        "What stands behind a return or a raise, or under a condition that is never true, misleads whoever reads it.",
+        "Delete it, or mend the line before it when the code was meant to run.",
+        "Unreachable code",
+    ),
+    Rule(
+        LAYER, "layer", Dimension.MAINTAINABILITY, Severity.MEDIUM, 30,
+        "A lower layer imports a higher one",
+        f"{DOCS}#layer",
+        "The job's config.layers says which modules stand above which; an import upwards ties the lower to the higher.",
+        "Move what is imported down, or pass it in from above.",
+        "Import of a higher layer",
     ),
 )  # fmt: skip
 

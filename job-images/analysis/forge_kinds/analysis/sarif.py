@@ -96,7 +96,8 @@ def _fits(body: bytes) -> bool:
 
 def _rule(rule: Rule) -> dict[str, Any]:
     level = _LEVELS[rule.severity]
-    properties: dict[str, Any] = {"tags": [rule.dimension.value], "precision": "high"}
+    precision = "high" if rule.confidence == 100 else "medium"
+    properties: dict[str, Any] = {"tags": [rule.dimension.value], "precision": precision}
     if rule.dimension in _RISKS:
         properties["tags"] = sorted({"security", rule.dimension.value})
         properties["security-severity"] = _SECURITY_SEVERITY[rule.severity]

@@ -39,13 +39,13 @@ class Structure:
 
 def structure(imports: Mapping[str, Sequence[str]]) -> Structure:
     """`imports` by path, as `imports_of` gives them; the answer depends on nothing else."""
-    files = _Files(imports)
+    files = Files(imports)
     graph = {path: sorted(files.targets(path, imports[path])) for path in sorted(imports)}
     cycles = sorted((tuple(sorted(each)) for each in _components(graph)), key=lambda each: (-len(each), each))
     return Structure(len(graph), sum(map(len, graph.values())), tuple(cycles), tuple(_mutual(graph)))
 
 
-class _Files:
+class Files:
     """Finds the file of a module."""
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -53,17 +53,22 @@ class _Files:
         self._packages = {path.rpartition("/")[0] for path in self._paths if path.rpartition("/")[2] == "__init__.py"}
         self._named: dict[str, list[str]] = defaultdict(list)
         for path in sorted(self._paths):
-            parts = _stem(path)
-            for depth in range(1, min(len(parts), _DEEPEST) + 1):
-                if "/".join(parts[:-depth]) not in self._packages:
-                    self._named[".".join(parts[-depth:])].append(path)
+            for name in self.names(path):
+                self._named[name].append(path)
+
+    def names(self, path: str) -> list[str]:
+        """Every name that a file's module may have: where a folder above is no package, its own name may be one too."""
+        parts = _stem(path)
+        depths = range(1, min(len(parts), _DEEPEST) + 1)
+        return [".".join(parts[-depth:]) for depth in depths if "/".join(parts[:-depth]) not in self._packages]
 
     def targets(self, path: str, imports: Iterable[str]) -> set[str]:
         """The files that a file imports, itself aside."""
-        found = {target for each in imports if (target := self._target(path, each))}
+        found = {target for each in imports if (target := self.target(path, each))}
         return found - {path}
 
-    def _target(self, path: str, imported: str) -> str | None:
+    def target(self, path: str, imported: str) -> str | None:
+        """The file that one import means."""
         module, _, name = imported.partition(":")
         find = self._near if module.startswith(".") else self._named_so
         within = f"{module}{name}" if module.endswith(".") else f"{module}.{name}"

@@ -5,15 +5,17 @@ Neither holds a time or a duration: the same commit gives the same bytes.
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from forge_core.attempts import MAX_ARTIFACT_BYTES, MAX_SUMMARY_BYTES
+from forge_kinds.analysis.examined import Examined
 from forge_kinds.analysis.findings import Dimension, Finding, Severity
 from forge_kinds.analysis.hotspots import hot_files, hot_functions
 from forge_kinds.analysis.inventory import SourceFile
 from forge_kinds.analysis.languages import Nature
+from forge_kinds.analysis.layers import Layering
 from forge_kinds.analysis.ledger import Ledger, graver_half
 from forge_kinds.analysis.lines import Lines
 from forge_kinds.analysis.measures import Measured
@@ -36,8 +38,18 @@ class Survey:
     rules: Mapping[str, Rule]
     notes: Notes
     tools: Mapping[str, str]
-    found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
-    """All findings, by path."""
+    examined: Mapping[SourceFile, Examined] = field(default_factory=dict)
+    """What is known of each file, `files` and those of the other commit of the same job among them."""
+    between: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+    """Findings that depend on other files too, by path; no file's Examined has them."""
+    layering: Layering | None = None
+    """Where the job declares layers."""
+
+    def findings(self) -> Iterator[Finding]:
+        """All of them, file by file, in order of path."""
+        for file in self.files:
+            yield from self.examined[file].findings
+            yield from self.between.get(file.path, ())
 
     def languages(self) -> dict[str, tuple[int, Lines]]:
         """Name -> files and lines, of what was counted."""
@@ -101,14 +113,11 @@ def _score(ledger: Ledger, code_lines: int) -> dict[str, Any]:
 
 
 def _findings(ledger: Ledger, listed: int) -> dict[str, Any]:
-    by_severity: Counter[Severity] = Counter()
-    for counts in ledger.penalties.values():
-        by_severity.update(counts)
     return {
         "total": ledger.total,
         "listed": listed,
         "suppressed": ledger.suppressed,
-        "bySeverity": {severity.word: by_severity[severity] for severity in reversed(Severity)},
+        "bySeverity": {severity.word: ledger.by_severity[severity] for severity in reversed(Severity)},
         "byRule": ledger.by_rule(),
     }
 
@@ -131,6 +140,8 @@ def _fitted(document: dict[str, Any]) -> dict[str, Any]:
     """Fewer recommendations and places when paths are so long that the summary would be refused."""
     if "duplication" in document and len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
         document["duplication"] = {**document["duplication"], "blocks": []}
+    if "layers" in document and len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
+        document["layers"] = {**document["layers"], "fromTheTop": []}
     if "structure" in document and len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
         document["structure"] = {**document["structure"], "largestCycles": [], "foldersThatImportEachOther": []}
     while len(json.dumps(document).encode()) > MAX_SUMMARY_BYTES:
@@ -165,7 +176,13 @@ def _report(document: Mapping[str, Any], listed: Sequence[Finding], rules: Mappi
     return {
         **document,
         "rules": {
-            code: {"name": rule.name, "summary": rule.summary, "helpUri": rule.help_uri, "minutes": rule.minutes}
+            code: {
+                "name": rule.name,
+                "summary": rule.summary,
+                "helpUri": rule.help_uri,
+                "minutes": rule.minutes,
+                "confidence": rule.confidence,
+            }
             for code, rule in sorted(used.items())
         },
         "results": [_listed(finding, used[finding.rule]) for finding in listed],

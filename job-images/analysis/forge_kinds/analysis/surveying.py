@@ -1,8 +1,13 @@
-"""Runs the analysers over one commit. A baseline's files that the head has too, byte for byte, are not read again."""
+"""Runs the analysers over one commit: over those of its files that nothing is known of yet.
+
+What is known comes from the other commit of the same job (a baseline shares most files with its head), or from earlier
+analyses of the repository (shelf.py).
+"""
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,25 +15,29 @@ from pathlib import Path
 from typing import Final
 
 from forge_kinds.analysis import stages
-from forge_kinds.analysis.collecting import SYNTAX_CODES, Collector
+from forge_kinds.analysis.between import Between
+from forge_kinds.analysis.collecting import Collector
 from forge_kinds.analysis.config import AnalysisConfig
-from forge_kinds.analysis.crew import measure_all
-from forge_kinds.analysis.findings import Finding
+from forge_kinds.analysis.crew import MAX_BROKEN, measure_all
+from forge_kinds.analysis.examined import Examined, notes_on
 from forge_kinds.analysis.inventory import SourceFile, plan
 from forge_kinds.analysis.ledger import Ledger
 from forge_kinds.analysis.linting import Linter, Raw, lint_all
 from forge_kinds.analysis.measures import Measured
 from forge_kinds.analysis.notes import Note, Notes
 from forge_kinds.analysis.rules import Rule, own_rules, ruff_rules
+from forge_kinds.analysis.ruleset import ruleset
+from forge_kinds.analysis.shelf import Shelf
 from forge_kinds.analysis.summary import Survey
 from forge_runner.report import Report
 from forge_runner.sources.bounded import available_cpus
 from forge_runner.sources.ruff import catalogue
 from forge_runner.workspace import Checkout
 
-TOOLS: Final = ("ruff", "complexipy", "lizard", "detect-secrets")
+TOOLS: Final = ("ruff", "complexipy", "lizard", "detect-secrets", "vulture")
 _LINT_SHARE: Final = 0.2
 """Of a Python file's work, what ruff does; measured on the reference repository."""
+Known = Mapping[SourceFile, Examined]
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,13 @@ class Planned:
     checkout: Checkout
     files: tuple[SourceFile, ...]
     notes: Notes
+    config: AnalysisConfig
 
     @classmethod
     def of(cls, checkout: Checkout, config: AnalysisConfig) -> "Planned":
         """Decided from the tree alone."""
         notes = Notes()
-        return cls(checkout, plan(checkout.entries, config, notes), notes)
+        return cls(checkout, plan(checkout.entries, config, notes), notes, config)
 
     def unlike(self, other: "Planned | None") -> tuple[SourceFile, ...]:
         """The files that the other doesn't have in the same place with the same content."""
@@ -53,52 +63,90 @@ class Planned:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where the analysers run: a neutral folder, the linter's own rules, and who is told of progress."""
+    """Where the analysers run: a neutral folder, the linter's own rules, what is known, and who is told of progress."""
 
     folder: Path
     linted: Mapping[str, Rule]
+    shelf: Shelf
     report: Report
 
     @classmethod
     @contextmanager
-    def at(cls, workdir: Path, report: Report) -> Iterator["Bench"]:
-        """Raises Transient when the linter can't be started."""
+    def at(cls, workdir: Path, report: Report, kept: bytes = b"") -> Iterator["Bench"]:
+        """`kept` is what earlier analyses kept. Raises Transient when the linter can't be started."""
         folder = Path(tempfile.mkdtemp(prefix="analysers-", dir=workdir))
         try:
-            yield cls(folder, ruff_rules(catalogue(folder)), report)
+            linted = ruff_rules(catalogue(folder))
+            yield cls(folder, linted, Shelf.of(kept, ruleset(), linted), report)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def survey(bench: Bench, planned: Planned, span: stages.Span = stages.WHOLE, known: Survey | None = None) -> Survey:
-    """Everything that can be found out about a commit; its files are written first.
-
-    `known` is the survey of a commit that shares files with this one: what is equal is taken from there.
-    """
-    shared = set(known.files) if known else set()
-    files = tuple(file for file in planned.files if file not in shared)
-    planned.checkout.write([file.raw for file in files])
-    measured, raws = _applied(bench, planned, files, span)
-    if known:
-        measured = {file.path: measured.get(file.path) or known.measured[file.path] for file in planned.files}
-    kinds = sorted({secret.kind for each in measured.values() for secret in each.secrets})
-    rules = {**own_rules(tuple(kinds)), **bench.linted}
-    ledger, collector = Ledger(), Collector(planned.checkout.root, rules)
-    found: dict[str, Sequence[Finding]] = {}
+def survey(bench: Bench, planned: Planned, span: stages.Span = stages.WHOLE, known: Known | None = None) -> Survey:
+    """Everything that can be found out about a commit. `known` are files that were examined in the same job."""
+    examined = _examined(bench, planned, span, known or {})
+    measured = {file.path: examined[file].measured for file in planned.files}
+    rules = {**own_rules(_kinds(measured.values())), **bench.linted}
     for file in planned.files:
-        if known and file in shared:
-            found[file.path] = known.found[file.path]
-        else:
-            _note(file, measured[file.path], raws.get(file.path, []), planned.notes)
-            found[file.path] = collector.findings(file, measured[file.path], raws.get(file.path, []))
-        ledger.add(found[file.path])
-    tools = {tool: version(tool) for tool in TOOLS}
-    return Survey(planned.checkout.commit, planned.files, measured, ledger, rules, planned.notes, tools, found)
+        for note in examined[file].notes:
+            planned.notes.add(note, file.path)
+    between = Between(planned.files, measured, planned.config)
+    between.note(planned.notes)
+    surveyed = Survey(
+        commit=planned.checkout.commit,
+        files=planned.files,
+        measured=measured,
+        ledger=Ledger(),
+        rules=rules,
+        notes=planned.notes,
+        tools={tool: version(tool) for tool in TOOLS},
+        examined=examined,
+        between=between.findings(rules),
+        layering=between.layering,
+    )
+    surveyed.ledger.add(surveyed.findings())
+    return surveyed
+
+
+def _examined(bench: Bench, planned: Planned, span: stages.Span, known: Known) -> Known:
+    """Each file of the commit, the known ones among them."""
+    wanted = [file for file in planned.files if file not in known]
+    held = {file: found for file in wanted if (found := bench.shelf.find(file))}
+    if held:
+        bench.report.log(f"{len(held):,} of {len(wanted):,} files are as an earlier analysis found them")
+    fresh = _looked_at(bench, planned, [file for file in wanted if file not in held], span)
+    if sum(each.broke_a_tool for each in fresh.values()) >= MAX_BROKEN:
+        # A tool may have been given up, and for which files hangs on all that it was shown: nothing may be left out.
+        bench.shelf.close()
+        fresh, held = _looked_at(bench, planned, wanted, span) if held else fresh, {}
+    for file, each in fresh.items():
+        bench.shelf.put(file, each)
+    return {**known, **held, **fresh}
+
+
+def _looked_at(bench: Bench, planned: Planned, files: Sequence[SourceFile], span: stages.Span) -> Known:
+    """Write the files, run the analysers over them, and put together what they said."""
+    markers = {marker for file in files for marker in file.markers()}
+    planned.checkout.write(sorted({file.raw for file in files} | markers))
+    troubles: dict[SourceFile, list[Note]] = defaultdict(list)
+    measured, raws = _applied(bench, planned.checkout.root, files, span, troubles)
+    rules = {**own_rules(_kinds(measured.values())), **bench.linted}
+    collector = Collector(planned.checkout.root, rules)
+    found = {}
+    for file in files:
+        said = raws.get(file, [])
+        findings = tuple(collector.findings(file, measured[file], said))
+        found[file] = Examined(measured[file], findings, notes_on(measured[file], said, troubles[file]))
+    return found
+
+
+def _kinds(measured: Iterable[Measured]) -> tuple[str, ...]:
+    return tuple(sorted({secret.kind for each in measured for secret in each.secrets}))
 
 
 def _applied(
-    bench: Bench, planned: Planned, files: tuple[SourceFile, ...], span: stages.Span
-) -> tuple[Mapping[str, Measured], Mapping[str, list[Raw]]]:
+    bench: Bench, root: Path, files: Sequence[SourceFile], span: stages.Span, troubles: dict[SourceFile, list[Note]]
+) -> tuple[Mapping[SourceFile, Measured], Mapping[SourceFile, list[Raw]]]:
     """Run the analysers over the files, in as many processes as there are CPUs."""
     cpus = available_cpus()
     meter = stages.Meter(bench.report, {file.path: 2 if file.python else 1 for file in files}, span)
@@ -111,18 +159,11 @@ def _applied(
     def linted_one(file: SourceFile) -> None:
         meter.done(file, _LINT_SHARE)
 
-    root = planned.checkout.root
     measured = measure_all(root, files, bench.folder, cpus, measured_one)
     python = [file for file in files if file.python]
     for file in python:
-        if measured[file.path].opaque:
+        if measured[file].opaque:
             linted_one(file)
-    linted = [file for file in python if not measured[file.path].opaque]
-    return measured, lint_all(linted, Linter(root, bench.folder, planned.notes, linted_one), cpus)
-
-
-def _note(file: SourceFile, measured: Measured, raws: list[Raw], notes: Notes) -> None:
-    for note in measured.notes:
-        notes.add(Note(note), file.path)
-    if any(raw.code in SYNTAX_CODES for raw in raws) and Note.NOT_UTF8 not in measured.notes:
-        notes.add(Note.UNPARSABLE, file.path)
+    linted = [file for file in python if not measured[file].opaque]
+    linter = Linter(root, bench.folder, lambda file, note: troubles[file].append(note), linted_one)
+    return measured, lint_all(linted, linter, cpus)

@@ -27,14 +27,13 @@ TO_THE_END: Final = 95.0
 
 
 def work(assignment: Assignment, workdir: Path, report: Report) -> Result:
-    """Do the whole of one clean-up; its summary says what changed. Raises Permanent or Transient."""
+    """Do the whole of one clean-up; its summary says what changed, or would have. Raises Permanent or Transient."""
     del workdir
     config = CleanupConfig.read(assignment.config)
     if config.task is Task.CLEANUP_OLD_CLONES:
         return clones.clean(config, report)
-    steps = STEPS[config.task]
     try:
-        return asyncio.run(_clean(steps, report))
+        return asyncio.run(_clean(STEPS[config.task], report, dry_run=config.dryRun))
     except Fenced as error:
         raise Permanent(f"The job is over: {error}") from None
     except Refused as error:
@@ -50,25 +49,29 @@ class _Cleaning:
     api: InternalApi
     report: Report
     counts: Counter[str]
+    dry_run: bool
 
 
-async def _clean(steps: tuple[Step, ...], report: Report) -> Result:
+async def _clean(steps: tuple[Step, ...], report: Report, *, dry_run: bool) -> Result:
     url, token = os.environ.get(API_URL_ENV, ""), os.environ.get(TOKEN_PATH_ENV, TOKEN_PATH)
     async with InternalApi.connect(url, Path(token)) as api:
-        cleaning = _Cleaning(api, report, Counter())
+        cleaning = _Cleaning(api, report, Counter(), dry_run)
         for number, step in enumerate(steps):
             await _finish(cleaning, step, number, len(steps))
     changed = {name: count for name, count in sorted(cleaning.counts.items()) if count}
+    if dry_run:
+        report.log(f"Nothing was changed. Would be done: {changed or 'nothing'}")
+        return Result({"dryRun": True, "wouldChange": changed})
     report.log(f"Done: {changed or 'nothing was left to do'}")
     return Result({"changed": changed})
 
 
 async def _finish(cleaning: _Cleaning, step: Step, number: int, steps: int) -> None:
-    ask = Ask()
+    ask = Ask(dry_run=cleaning.dry_run)
     while True:
         done = await _one_batch(cleaning, step, ask)
         cleaning.counts.update(done.counts)
-        ask = Ask(after=done.after, done=ask.done + done.looked_at)
+        ask = ask.model_copy(update={"after": done.after, "done": ask.done + done.looked_at})
         percent = TO_THE_END * (number + done.share) / steps
         cleaning.report.progress(step, percent, f"{ask.done:,} looked at")
         if not done.after:

@@ -30,11 +30,9 @@ class CleanupConfig(Config):
 
     @model_validator(mode="after")
     def of_clones(self) -> Self:
-        """What only a clean-up of clones knows is refused elsewhere, a dry run above all: it would be none."""
+        """What only a clean-up of clones knows is refused elsewhere."""
         if self.task is Task.CLEANUP_OLD_CLONES:
             return self
-        if self.dryRun:
-            raise ValueError(f"dryRun is for {Task.CLEANUP_OLD_CLONES} only")
         if self.unusedFor is not None or self.maxSize is not None:
             raise ValueError(f"unusedFor and maxSize are for {Task.CLEANUP_OLD_CLONES} only")
         return self

@@ -41,10 +41,9 @@ class Snapshot:
     def of(cls, survey: Survey, scope: Mapping[str, Sequence[str]]) -> Self:
         """A survey's, whole."""
         lines, penalties = survey.code_lines(), survey.ledger.penalties
-        findings = tuple(finding for each in survey.found.values() for finding in each)
         dimensions = {each.value: dimension_score(each, penalties[each], lines).value for each in Dimension}
         score = overall_score(penalties, lines).value
-        return cls(survey.commit, findings, survey.rules, score, dimensions, scope, survey.tools)
+        return cls(survey.commit, tuple(survey.findings()), survey.rules, score, dimensions, scope, survey.tools)
 
     def encode(self) -> bytes | None:
         """The artefact; None when there are more than MAX_FINDINGS, or more than an artefact holds."""

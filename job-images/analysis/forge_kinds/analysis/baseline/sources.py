@@ -46,10 +46,11 @@ def _earlier(config: AnalysisConfig) -> Snapshot:
     if not given:
         raise Permanent("config.baseline.analysis: this runner wasn't given that analysis' findings; name a ref.")
     earlier = Snapshot.decode(Path(given).read_bytes())
-    for name, wanted in config.scope().items():
-        if sorted(earlier.scope.get(name, ())) != wanted:
+    scope = config.scope()
+    for name in sorted({*scope, *earlier.scope}):
+        if list(earlier.scope.get(name, ())) != scope.get(name, []):
             raise Permanent(
-                f"config.{name}: the baseline's analysis looked at another part of the repository; "
+                f"config.{name}: the baseline's analysis looked at another part of the repository, or at it otherwise; "
                 f"give this one the same {name}, or name a ref."
             )
     return earlier
