@@ -93,7 +93,15 @@ class Sandbox:
             except OSError as error:
                 return Answer(Ended.NOT_STARTED, output=f"the tree can't be put on the volume: {error.strerror}")
         try:
-            self._connection.settimeout(bounds.seconds + MARGIN_SECONDS)
+            return self._answer(order)
+        finally:
+            if tree is not None:
+                with suppress(OSError):
+                    (self._volume / order.archive[0]).unlink()
+
+    def _answer(self, order: Order) -> Answer:
+        try:
+            self._connection.settimeout(order.bounds.seconds + MARGIN_SECONDS)
             send(self._connection, order.encode())
         except OSError as error:
             raise SandboxLost(f"The sandbox can't be told what to run: {error.strerror or error}.") from None

@@ -19,7 +19,7 @@ class Unfit(Exception):
 
 
 def unpack(volume: Path, archive: tuple[str, str], into: Path) -> None:
-    """Unpack the archive of an order, if it has one, and remove it before anybody runs. Raises Unfit."""
+    """Unpack the archive of an order, if it has one; whoever put it there removes it. Raises Unfit."""
     name, digest = archive
     if not name:
         return
@@ -37,7 +37,6 @@ def unpack(volume: Path, archive: tuple[str, str], into: Path) -> None:
                     _write(tar, member, into)
         except (tarfile.TarError, OSError) as error:
             raise Unfit(f"the tree can't be unpacked: {error}") from None
-    (volume / name).unlink()
 
 
 def _digest(stream: IO[bytes]) -> str:
@@ -69,12 +68,13 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
 
 
 def clear(volume: Path, keep: str = "") -> None:
-    """Remove all that lies on the volume, but for the entry `keep`; only while nobody else writes there.
+    """Remove all of ours that lies on the volume, but for the entry `keep`; only while nobody else writes there.
 
+    An emptyDir in memory is sticky: what the runner put there only the runner can remove.
     Each folder is moved up before it is emptied, so that no nesting is too deep for a path or a stack.
     """
     names = _unused_names(volume)
-    waiting = [path for path in _entries(volume) if path.name != keep]
+    waiting = [path for path in _entries(volume) if path.name != keep and path.lstat().st_uid == os.getuid()]
     while waiting:
         path = waiting.pop()
         if not _is_folder(path):

@@ -76,7 +76,7 @@ def sandbox_server(environment: dict[str, str] | None = None) -> Iterator[Sandbo
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip("a sandbox of another UID needs root, and util-linux: run these tests as root or in CI")
     volume = Path(tempfile.mkdtemp(prefix="sandbox-", dir="/tmp"))
-    options = f"size={VOLUME_MEBIBYTES}m,mode=2777,nr_inodes=20000"
+    options = f"size={VOLUME_MEBIBYTES}m,mode=3777,nr_inodes=20000"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", volume], check=True)
     command = [
         "unshare", "--pid", "--fork", "--mount-proc",
