@@ -79,6 +79,7 @@ def test_it_sees_no_process_but_its_own(probed: dict[str, Any]) -> None:
 def test_it_writes_nowhere_but_on_its_volume_which_holds_nothing_of_the_runners(probed: dict[str, Any]) -> None:
     assert "written" not in probed["writes"].values()
     assert probed["volume"] == ["kept", "run"]
+    assert probed["archives"] == ["PermissionError"], "of its own tree, which the runner put there"
 
 
 def test_every_service_that_it_reaches_asks_for_credentials(probed: dict[str, Any]) -> None:
