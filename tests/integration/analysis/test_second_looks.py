@@ -202,13 +202,13 @@ def test_after_each_of_30_random_edits_the_result_is_that_of_a_cold_run(looks: L
         across.add(tuple(result.summary["findings"]["byRule"].get(rule, 0) for rule in sorted(BETWEEN_FILES)))
         assert known[-1] > 0.5, operation
     assert sum(share > 0.9 for share in known) > EDITS * 0.8, "hardly a file was known: the test would prove nothing"
-    assert len(across) > EDITS / 3, "what lies between files hardly changed"
+    assert len(across) > 5, "what lies between files hardly changed"
     looks.both("start", layers=LAYERS)
 
 
 # --- what a file's findings follow from besides itself -----------------------------------------------------------
 
-CALLS = b"from . import call\n\n\ndef f(command):\n    return call(command, shell=True)\n"
+CALLS = b"from . import call\n\n\ndef f(command):\n    return call(command, shell=True)\n\n\nf(1)\n"
 
 
 def test_a_package_that_becomes_none_changes_what_is_found_in_its_untouched_files(looks: Looks) -> None:
