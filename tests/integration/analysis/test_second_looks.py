@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from forge_core.names import CACHE_PATH_ENV
-from forge_kinds.analysis import analyse, crew, surveying
+from forge_kinds.analysis import analyse, crew, linting, surveying
 from forge_kinds.analysis.rules import BETWEEN_FILES
 from forge_kinds.analysis.shelf import SCHEMA
 from forge_runner.kinds import Result
@@ -288,8 +288,8 @@ def test_a_job_that_wants_no_cache_looks_at_everything_and_keeps_nothing(looks: 
 
 def test_where_a_tool_is_given_up_nothing_is_known(looks: Looks, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found then hangs on which files were shown to the tool before: a cold run must be repeated."""
-    monkeypatch.setattr(crew, "MAX_BROKEN", 1)
-    monkeypatch.setattr(surveying, "MAX_BROKEN", 1)
+    for module in (crew, linting, surveying):
+        monkeypatch.setattr(module, "MAX_BROKEN", 1)
     monkeypatch.setattr(surveying, "available_cpus", lambda: 1)
     breaks = b"x = " + b"lambda:\\\n" * 60_000 + b"1\n"
     sane: Files = {b"m.py": b"import os\n", b"z.py": b"import os\n"}
