@@ -25,7 +25,8 @@ def pod_ends(picture: Picture, now: datetime) -> Iterator[RecordPodEnds]:
 
 
 def _untold(picture: Picture, now: datetime) -> Iterator[EndOfPod]:
-    for pod in picture.pods.untold.values():
+    """In one order, however they were seen."""
+    for _, pod in sorted(picture.pods.untold.items()):
         child = picture.owner_of(pod)
         if child is not None:
             yield _end(pod, child, picture.analysis_jobs.get(child.owner_uid), now)
