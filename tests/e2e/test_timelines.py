@@ -17,7 +17,10 @@ def timeline_with(api: httpx2.Client, job_id: str, what: str) -> list[dict[str, 
     """The timeline, once it tells that."""
 
     def told() -> list[dict[str, Any]] | None:
-        found: list[dict[str, Any]] = api.get(f"/analyses/{job_id}/timeline").json()
+        answer = api.get(f"/analyses/{job_id}/timeline")
+        if answer.status_code == httpx2.codes.NOT_FOUND:
+            return None  # a job that was applied has its row a moment later
+        found: list[dict[str, Any]] = answer.raise_for_status().json()
         return found if any(entry["what"] == what for entry in found) else None
 
     return wait_until(told, 60, f"the timeline tells {what}")
