@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-kinds run-cluster run-operator run-queues run-e2e run-endings run-chart run-faults run-killed run-promises kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-kinds run-cluster run-operator run-queues run-e2e run-endings run-chart run-faults run-killed run-promises kwok \
   bench-latency bench-analysis bench-refactoring bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -42,7 +42,7 @@ demo: install python ## a real job of a kind, watched: make demo [KIND=analysis]
 
 test: packages python ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j3 --output-sync=target check unit ready
-	@$(MAKE) --no-print-directory -j7 --output-sync=target run-operator run-queues run-killed run-e2e run-endings run-chart run-faults run-cluster run-integration run-kinds run-promises
+	@$(MAKE) --no-print-directory -j8 --output-sync=target run-operator run-queues run-killed run-e2e run-endings run-chart run-faults run-cluster run-integration run-api run-kinds run-promises
 
 ready:   # by itself, so that the cluster starts while others compute
 	@$(MAKE) --no-print-directory install kwok
@@ -53,7 +53,7 @@ check: python ## format, lint, types, imports, chart: under a minute
 unit: python ## unit and property tests
 	@$(PYTEST) tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: install python packages run-integration run-kinds run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
+integration: install python packages run-integration run-api run-kinds run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
 e2e: install python kwok run-e2e run-endings run-chart run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
 
@@ -83,7 +83,7 @@ run-killed:
 run-faults: $(WITH_PODS)
 	@$(PYTEST) --durations=5 tests/e2e/faults
 
-run-cluster run-integration run-kinds: BEFORE = nice
+run-cluster run-integration run-api run-kinds: BEFORE = nice
 
 run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
 	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator
@@ -91,7 +91,10 @@ run-cluster: run-operator run-queues run-killed run-chart   # the API server alo
 OF_KINDS := $(addprefix tests/integration/,analysis refactoring runner workspace)
 
 run-integration: run-operator run-queues   # no cluster at all
-	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,tests/integration/operator $(OF_KINDS))
+	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,tests/integration/operator tests/integration/api $(OF_KINDS))
+
+run-api: run-operator run-queues
+	@$(PYTEST) --durations=5 -m "not cluster" tests/integration/api
 
 run-kinds: run-operator run-queues   # nor here: what a runner does in its pod
 	@$(PYTEST) --durations=5 $(OF_KINDS)
