@@ -33,8 +33,9 @@ from bench.faults.weather import WeatherProxy
 from bench.place import KUBECONFIG, load_of_the_machine, print_result, run, unique
 from forge_core.cluster import Cluster
 from tests.conftest import LOCAL, Kubectl
-from tests.e2e.host_operator import Ways, api_server, host_operator
+from tests.e2e.host_operator import Ways, host_operator
 from tests.e2e.release import LOCAL_VALUES, Release, second_release
+from tests.services.api_server import server_of
 
 INSTALLATION: Final = "faults"
 SETTLE_SECONDS: Final = 300.0
@@ -70,7 +71,7 @@ async def measure(seed: int, quick: int, slow: int) -> dict[str, Any]:
 @asynccontextmanager
 async def scene(release: Release, folder: Path, seed: int) -> AsyncIterator[Scene]:
     """An operator behind the weather, and a connection to its Redis as the one who may do everything."""
-    proxy = WeatherProxy(*api_server(release.kubectl), random.Random(seed))
+    proxy = WeatherProxy(*server_of(release.kubectl.kubeconfig), random.Random(seed))
     place = release.exposed("forge-redis", 6379)
     secret = release.secrets()[f"{release.namespace}/forge-redis-users"]
     password = _decoded(secret["operator-password"])

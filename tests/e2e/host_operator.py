@@ -6,7 +6,6 @@ cluster, where its Deployment has no replicas.
 
 import base64
 import os
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
-from tests.conftest import Kubectl
 from tests.e2e.release import Place, Release
 from tests.services.ports import free_port
 
@@ -83,14 +81,6 @@ def host_operator(release: Release, folder: Path, ways: Ways) -> Iterator[HostOp
         yield operator
     finally:
         operator.stop()
-
-
-def api_server(kubectl: Kubectl) -> tuple[str, ssl.SSLContext]:
-    """The cluster's API server: its URL, and whom to trust for it."""
-    cluster = yaml.safe_load(kubectl.kubeconfig.read_text())["clusters"][0]["cluster"]
-    trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return cluster["server"], trust
 
 
 def _environment(release: Release) -> dict[str, str]:

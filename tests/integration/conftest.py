@@ -1,4 +1,4 @@
-"""Real services for the integration tests: PostgreSQL, Redis, a Redis Cluster."""
+"""Real services for the integration tests: PostgreSQL, Redis, a Redis Cluster, a git server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from forge_core.history.migrations.__main__ import upgrade
+from tests.integration.workspace.reports import Remembered
+from tests.integration.workspace.servers import GitServer
 from tests.services.postgres import PostgresServer, postgres_server
 from tests.services.redis import RedisServer, redis_cluster, redis_server
 
@@ -57,3 +59,18 @@ def redis_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Redis
 def redis_cluster_url(redis_nodes: list[RedisServer]) -> str:
     """The URL of the Redis Cluster, as FORGE_REDIS_URL takes it."""
     return f"redis+cluster://127.0.0.1:{redis_nodes[0].port}"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GitServer]:
+    """A git server over an empty folder."""
+    root = tmp_path / "served"
+    root.mkdir()
+    with GitServer.serving(root) as serving:
+        yield serving
+
+
+@pytest.fixture
+def report() -> Remembered:
+    """A report that remembers what it was told."""
+    return Remembered()

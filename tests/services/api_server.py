@@ -25,16 +25,22 @@ def read(kubeconfig: Path, path: str, **query: str) -> Any:
 @cache
 def _client(kubeconfig: Path) -> httpx2.Client:
     """As the only user of a kubeconfig that kind wrote."""
-    document = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = document["clusters"][0]["cluster"], document["users"][0]["user"]
-    trust = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
-    trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    user = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]
+    server, trust = server_of(kubeconfig)
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as identity:
         identity.write(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
         identity.flush()
         trust.load_cert_chain(identity.name)
     retried = httpx2.HTTPTransport(verify=trust, retries=2)
-    return httpx2.Client(base_url=cluster["server"], transport=retried, timeout=60)
+    return httpx2.Client(base_url=server, transport=retried, timeout=60)
+
+
+def server_of(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
+    """The API server of a kubeconfig: its URL, and whom to trust for it."""
+    cluster = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]
+    trust = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
+    trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return cluster["server"], trust
 
 
 def _decoded(data: str) -> str:

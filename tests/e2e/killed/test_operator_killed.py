@@ -10,10 +10,11 @@ import pytest
 from forge_core.resource import Phase
 from tests.conftest import Kubectl
 from tests.e2e.forge import Forge, Jobs
-from tests.e2e.host_operator import HostOperator, Ways, api_server, host_operator
+from tests.e2e.host_operator import HostOperator, Ways, host_operator
 from tests.e2e.killed.proxy import KillingProxy, Moment, Trap, Write
 from tests.e2e.killed.wire import KillingWire, killing_wire
 from tests.e2e.release import LOCAL_VALUES, Release, second_release
+from tests.services.api_server import server_of
 from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -89,7 +90,7 @@ def scene(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """One for all cases: what is killed is a process, not the proxies."""
     postgres = release.exposed("forge-postgres", 5432)
     with (
-        KillingProxy(*api_server(release.kubectl)).running() as api,
+        KillingProxy(*server_of(release.kubectl.kubeconfig)).running() as api,
         killing_wire(postgres.host, postgres.port) as database,
         host_operator(release, tmp_path_factory.mktemp("operator"), Ways(api.port, database.port)) as operator,
     ):

@@ -1,7 +1,7 @@
 """A git server, and analyses of what it serves."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,15 +44,6 @@ class Analysed:
 
 
 Analyse = Callable[..., Analysed]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitServer]:
-    """A git server over an empty folder."""
-    root = tmp_path / "served"
-    root.mkdir()
-    with GitServer.serving(root) as serving:
-        yield serving
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """A refactoring as the runner starts it: by its kind's name, of a commit that a real git server has."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from forge_runner.kinds import KINDS
 from tests.integration.workspace.reports import Remembered, an_assignment
@@ -11,14 +8,6 @@ from tests.integration.workspace.repositories import a_repository, git
 from tests.integration.workspace.servers import GitServer
 
 FILES = {b"a.py": b"import sys\nimport os\n\nprint(os)\n", b"b.txt": b"import sys\n"}
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitServer]:
-    """A git server over an empty folder."""
-    (tmp_path / "served").mkdir()
-    with GitServer.serving(tmp_path / "served") as serving:
-        yield serving
 
 
 def test_the_patch_applies_to_the_commit_that_the_summary_names(server: GitServer, tmp_path: Path) -> None:
