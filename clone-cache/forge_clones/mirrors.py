@@ -50,7 +50,7 @@ class Mirror:
     """Pod UID -> until when it may begin to fetch, by the monotonic clock."""
     suspect: bool = False
     """Something in it may be broken: the next writer has git look."""
-    rest: "Rest | None" = None
+    rest: Rest | None = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

@@ -53,7 +53,7 @@ def unpacked(body: bytes, encoding: str) -> bytes:
 
 
 class UploadPack:
-    """An ASGI answer: what upload-pack says. `finish` is told whether the mirror looked broken to it."""
+    """An ASGI answer: what upload-pack says. `broken` tells afterwards whether the mirror looked broken to it."""
 
     def __init__(self, repository: Path, request: bytes | None, protocol: str, home: Path) -> None:
         """Without a request it advertises what it can."""

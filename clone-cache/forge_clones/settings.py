@@ -1,19 +1,16 @@
 """What the clone cache is told by its environment (prefix FORGE_). Sizes are bytes, times seconds."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from forge_clones.eviction import Rule
 from forge_core.git.limits import Limits
-from forge_core.quantities import parse_quantity
-from forge_core.resource import Seconds
+from forge_core.resource import Bytes, Seconds
 
 GIB: Final = 1024**3
-Bytes = Annotated[int, BeforeValidator(lambda v: int(parse_quantity(v)) if isinstance(v, str) else v), Field(ge=0)]
-"""Written as a quantity (`20Gi`)."""
 
 
 class Settings(BaseSettings):

@@ -44,6 +44,8 @@ class Invalid(ValueError):
 
 Seconds = Annotated[float, BeforeValidator(lambda v: parse_duration(v) if isinstance(v, str) else v), Field(ge=0)]
 """Written as a duration (`15m`), held as seconds."""
+Bytes = Annotated[int, BeforeValidator(lambda v: int(parse_quantity(v)) if isinstance(v, str) else v), Field(ge=0)]
+"""Written as a quantity (`20Gi`), held as a number."""
 
 
 class _View(BaseModel):

@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import IO, Final
-
-_CHUNK: Final = 1 << 20
 
 
 class Unfit(Exception):
@@ -28,7 +25,8 @@ def unpack(volume: Path, archive: tuple[str, str], into: Path) -> None:
     except OSError as error:
         raise Unfit(f"the tree's archive is not there: {error.strerror}") from None
     with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor that follows no link
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or _digest(stream) != digest:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        if not regular or hashlib.file_digest(stream, "sha256").hexdigest() != digest:
             raise Unfit("the tree's archive is not the one of this order")
         stream.seek(0)
         try:
@@ -37,13 +35,6 @@ def unpack(volume: Path, archive: tuple[str, str], into: Path) -> None:
                     _write(tar, member, into)
         except (tarfile.TarError, OSError) as error:
             raise Unfit(f"the tree can't be unpacked: {error}") from None
-
-
-def _digest(stream: IO[bytes]) -> str:
-    found = hashlib.sha256()
-    while chunk := stream.read(_CHUNK):
-        found.update(chunk)
-    return found.hexdigest()
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:

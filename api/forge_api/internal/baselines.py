@@ -5,10 +5,9 @@ from fastapi.responses import Response
 
 from forge_api.bodies import response_of
 from forge_api.deps import Held
-from forge_api.internal.routes import Calling, Number
-from forge_api.problems import Problem, responses, unavailable
-from forge_core.attempts import FENCED, INTERNAL_PREFIX
-from forge_core.history.attempts import Fenced, Owner
+from forge_api.internal.routes import Calling, Number, not_recorded, owned
+from forge_api.problems import Problem, responses
+from forge_core.attempts import INTERNAL_PREFIX
 from forge_core.history.baselines import NoBaseline, NotRecorded
 
 router = APIRouter(prefix=INTERNAL_PREFIX, tags=["runners"])
@@ -17,13 +16,11 @@ router = APIRouter(prefix=INTERNAL_PREFIX, tags=["runners"])
 @router.get("/attempts/{attempt}/baseline", response_class=Response, responses=responses(404, 409))
 async def baseline(request: Request, services: Held, runner: Calling, attempt: Number) -> Response:
     """The artefact of the analysis that the calling job's `config.baseline.analysis` names."""
+    await owned(services, runner, attempt)
     try:
-        await services.attempts.check(Owner(runner.job_uid, attempt, runner.pod_uid))
         held = await services.baselines.of(runner.job_uid)
-    except Fenced as error:
-        raise Problem(409, f"Stop: {error}.", code=FENCED) from None
     except NotRecorded:
-        raise unavailable("The job is not recorded yet; try again.") from None
+        raise not_recorded() from None
     except NoBaseline as error:
         raise Problem(404, str(error), code="no-baseline") from None
     return await response_of(request, *held)

@@ -8,12 +8,9 @@ from fastapi.responses import Response
 
 from forge_api.bodies import response_of
 from forge_api.deps import Held
-from forge_api.internal.identity import Runner
-from forge_api.internal.routes import Calling, Number, received, turn
-from forge_api.problems import Problem, responses, unavailable
-from forge_api.services import Services
-from forge_core.attempts import CACHE_NAME, FENCED, INTERNAL_PREFIX
-from forge_core.history.attempts import Fenced, Owner
+from forge_api.internal.routes import Calling, Number, not_recorded, owned, received, turn
+from forge_api.problems import Problem, responses
+from forge_core.attempts import CACHE_NAME, INTERNAL_PREFIX
 from forge_core.history.baselines import NotRecorded
 from forge_core.history.caches import NoRepository
 
@@ -24,11 +21,11 @@ Name = Annotated[str, Path(pattern=CACHE_NAME)]
 @router.get("/{name}", response_class=Response, responses=responses(404, 409))
 async def fetch(request: Request, services: Held, runner: Calling, attempt: Number, name: Name) -> Response:
     """What a job of the same tenant, namespace and repository kept under this name."""
-    await _owned(services, runner, attempt)
+    await owned(services, runner, attempt)
     try:
         held = await services.caches.get(runner.job_uid, name, datetime.now(UTC))
     except NotRecorded:
-        raise unavailable("The job is not recorded yet; try again.") from None
+        raise not_recorded() from None
     if held is None:
         raise Problem(404, "Nothing is kept under this name for the job's repository.", code="no-cache")
     return await response_of(request, *held)
@@ -37,21 +34,14 @@ async def fetch(request: Request, services: Held, runner: Calling, attempt: Numb
 @router.put("/{name}", status_code=204, responses=responses(408, 409, 411))
 async def keep(request: Request, services: Held, runner: Calling, attempt: Number, name: Name) -> Response:
     """Keep these bytes, whole or not at all, in place of what was there; the last one to come counts."""
-    await _owned(services, runner, attempt)
+    await owned(services, runner, attempt)
     cache = await received(request, name)
     async with turn(services.storing):
-        await _owned(services, runner, attempt)
+        await owned(services, runner, attempt)
         try:
             await services.caches.put(runner.job_uid, cache, datetime.now(UTC))
         except NotRecorded:
-            raise unavailable("The job is not recorded yet; try again.") from None
+            raise not_recorded() from None
         except NoRepository:
             raise Problem(422, "The job is about no repository: there is nothing to keep this for.") from None
     return Response(status_code=204)
-
-
-async def _owned(services: Services, runner: Runner, attempt: int) -> None:
-    try:
-        await services.attempts.check(Owner(runner.job_uid, attempt, runner.pod_uid))
-    except Fenced as error:
-        raise Problem(409, f"Stop: {error}.", code=FENCED) from None

@@ -94,9 +94,27 @@ async def _refusals(services: Services, runner: Runner, sent: Sent) -> AsyncIter
         yield
     except Fenced as error:
         await too_late(services, runner, sent, str(error))
-        raise Problem(409, f"Stop: {error}.", code=FENCED) from None
+        raise fenced(error) from None
     except Incomplete as error:
         raise Problem(422, str(error)) from None
+
+
+async def owned(services: Services, runner: Runner, attempt: int) -> None:
+    """Raises Problem 409 unless the attempt is still the calling pod's."""
+    try:
+        await services.attempts.check(Owner(runner.job_uid, attempt, runner.pod_uid))
+    except Fenced as error:
+        raise fenced(error) from None
+
+
+def fenced(error: Fenced) -> Problem:
+    """The answer to whom an attempt isn't any more."""
+    return Problem(409, f"Stop: {error}.", code=FENCED)
+
+
+def not_recorded() -> Problem:
+    """The answer about a job whose row isn't there yet."""
+    return unavailable("The job is not recorded yet; try again.")
 
 
 async def received(request: Request, name: str) -> StoredArtifact:

@@ -78,9 +78,7 @@ class PodWrites:
 
 
 def _row(end: EndOfPod) -> PodEnd:
-    return PodEnd(
-        UUID(end.pod_uid), UUID(end.job_uid), end.failure_class, end.message, end.ended_at, end.refund
-    )  # fmt: skip
+    return PodEnd(UUID(end.pod_uid), UUID(end.job_uid), end.failure_class, end.message, end.ended_at, end.refund)
 
 
 def _holding(of_type: str, reason: str, message: str) -> Raw:

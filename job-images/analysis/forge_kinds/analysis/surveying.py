@@ -86,7 +86,7 @@ def survey(bench: Bench, planned: Planned, span: stages.Span = stages.WHOLE, kno
     """Everything that can be found out about a commit. `known` are files that were examined in the same job."""
     examined = _examined(bench, planned, span, known or {})
     measured = {file.path: examined[file].measured for file in planned.files}
-    rules = {**own_rules(_kinds(measured.values())), **bench.linted}
+    rules = _rules(bench, measured.values())
     for file in planned.files:
         for note in examined[file].notes:
             planned.notes.add(note, file.path)
@@ -130,8 +130,7 @@ def _looked_at(bench: Bench, planned: Planned, files: Sequence[SourceFile], span
     planned.checkout.write(sorted({file.raw for file in files} | markers))
     troubles: dict[SourceFile, list[Note]] = defaultdict(list)
     measured, raws = _applied(bench, planned.checkout.root, files, span, troubles)
-    rules = {**own_rules(_kinds(measured.values())), **bench.linted}
-    collector = Collector(planned.checkout.root, rules)
+    collector = Collector(planned.checkout.root, _rules(bench, measured.values()))
     found = {}
     for file in files:
         said = raws.get(file, [])
@@ -140,8 +139,10 @@ def _looked_at(bench: Bench, planned: Planned, files: Sequence[SourceFile], span
     return found
 
 
-def _kinds(measured: Iterable[Measured]) -> tuple[str, ...]:
-    return tuple(sorted({secret.kind for each in measured for secret in each.secrets}))
+def _rules(bench: Bench, measured: Iterable[Measured]) -> Mapping[str, Rule]:
+    """Ours, one for each kind of secret that was found among them, and the linter's."""
+    kinds = sorted({secret.kind for each in measured for secret in each.secrets})
+    return {**own_rules(tuple(kinds)), **bench.linted}
 
 
 def _applied(

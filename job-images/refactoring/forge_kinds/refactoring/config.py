@@ -4,9 +4,9 @@ import keyword
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from forge_core.durations import parse_duration
+from forge_core.resource import Seconds
 from forge_runner.sources.selection import Selection
 
 DEFAULT_TARGET: Final = "3.10"
@@ -38,10 +38,6 @@ Argument = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")
 Installed = Annotated[
     str, Field(max_length=255, pattern=r"^(\.(\[[A-Za-z0-9_,-]+\])?|[A-Za-z0-9_][^\x00-\x1f]*\.txt)$")
 ]
-
-
-def _seconds(written: object) -> object:
-    return parse_duration(written) if isinstance(written, str) else written
 
 
 class _Part(BaseModel):
@@ -83,7 +79,7 @@ class Verify(_Part):
     pytest: bool = False
     install: Annotated[tuple[Installed, ...], Field(max_length=10)] = ()
     """Files of requirements, or the repository itself."""
-    timeout: Annotated[float, BeforeValidator(_seconds), Field(ge=1, le=3600)] = 600.0
+    timeout: Annotated[Seconds, Field(ge=1, le=3600)] = 600.0
     """Seconds of one run."""
 
     @model_validator(mode="after")

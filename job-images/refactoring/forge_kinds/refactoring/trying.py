@@ -19,7 +19,7 @@ from forge_runner.workspace import Checkout
 
 MAX_RUNS: Final = 40
 MAX_TREE_BYTES: Final = 128 * 1024**2
-"""Its archive is in memory, and the runner's until it is unpacked."""
+"""Its archive is in memory, and the runner's until the run has ended."""
 _LOG_BYTES: Final = 256 * 1024
 _RESERVE: Final = 60.0
 """Seconds of the attempt that are left for the patch."""
