@@ -48,7 +48,7 @@ class Kubectl:
     def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """One call. Raises AssertionError with what kubectl said when it fails and `check` is true."""
         command = [program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=330, check=False)
         assert done.returncode == 0 or not check, f"{' '.join(arguments)}: {done.stderr.strip()}"
         return done
 

@@ -55,7 +55,7 @@ def hooks(kubectl: Kubectl) -> Iterator[Hooks]:
     """A receiver of webhooks in the cluster, gone after the last test."""
     kubectl.apply(*receiving.manifests(kubectl.get("jobqueue", "webhooks")["spec"]["image"]))
     place = ("-n", receiving.NAMESPACE)
-    kubectl.run(*place, "rollout", "status", f"deployment/{receiving.NAME}", "--timeout=100s")
+    kubectl.run(*place, "rollout", "status", f"deployment/{receiving.NAME}", "--timeout=300s")
     yield Hooks(kubectl)
     kubectl.run("delete", "namespace", receiving.NAMESPACE, "--wait=false")
 

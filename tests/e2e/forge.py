@@ -82,7 +82,10 @@ class Forge:
             assert not (phase and Phase(phase).terminal), f"{name} ended as {phase}: {job['status'].get('message')}"
             return None
 
-        return wait_until(reached, seconds, f"{name} is {' or '.join(phases)}")
+        try:
+            return wait_until(reached, seconds, f"{name} is {' or '.join(phases)}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its status says {(self.job(name) or {}).get('status')}") from None
 
     def batch_jobs(self, name: str) -> list[dict[str, Any]]:
         """The batch/v1 Jobs that belong to an AnalysisJob, by its name's label."""
@@ -118,7 +121,7 @@ class Forge:
 def installed(kubectl: Kubectl, url: str, *, release: str = RELEASE_NAMESPACE, tenant: str = TENANT) -> Forge:
     """An installation whose programs are ready, asked at `url` with tokens of its own key."""
     for program in ("operator", "api"):
-        kubectl.run("-n", release, "rollout", "status", f"deployment/forge-{program}", "--timeout=60s")
+        kubectl.run("-n", release, "rollout", "status", f"deployment/forge-{program}", "--timeout=300s")
     key = base64.b64decode(kubectl.get("-n", release, "secret", "forge-token-key")["data"]["tls.key"]).decode()
     return Forge(kubectl, url, key, release, f"tenant-{tenant}", tenant)
 

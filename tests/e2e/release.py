@@ -93,7 +93,7 @@ class Release:
         """Uninstall it and delete what it keeps; nothing happens when it isn't there."""
         self.helm("uninstall", "--ignore-not-found", "--wait")
         namespaces = (self.namespace, self.tenant_namespace, f"forge-system-{self.name}")
-        self.kubectl.run("delete", "namespace", *namespaces, "--ignore-not-found", "--timeout=110s")
+        self.kubectl.run("delete", "namespace", *namespaces, "--ignore-not-found", "--timeout=300s")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def demo(repository: str = "", kind: str = "") -> str:
     """What `make demo KIND=... REPO=...` prints once everything is installed."""
     done = subprocess.run(
         [ROOT / "local-cluster" / "demo.sh", kind, repository],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -40,7 +40,7 @@ def look_further(said: str, lines: int) -> None:
     for line in told:
         done = subprocess.run(
             ["bash", "-c", f"{setting.strip()}\n{line.strip()}"],
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+            cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{line}: {done.stderr}"
         assert done.stdout.strip(), line
@@ -78,7 +78,7 @@ def test_the_demo_of_a_refactoring_ends_with_its_patch_and_the_lines_fetch_it(
     (tmp_path / "a.py").write_text(source)
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {fetch.strip()} | git -C '{tmp_path}' apply -"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.py").read_text() != source
@@ -105,7 +105,7 @@ def test_the_demo_says_why_a_url_can_not_be_analysed(forge: Forge, small_reposit
     missing = small_repository.replace("test-", "no-such-")
     done = subprocess.run(
         [ROOT / "local-cluster" / "demo.sh", "analysis", missing],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode != 0
     assert "failed" in done.stdout + done.stderr

@@ -183,5 +183,5 @@ def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example, file: str, count
     (job,) = example(file)
     kubectl.apply(job)
     name = job["metadata"]["name"]
-    kubectl.run("-n", SYSTEM, "wait", "--for=jsonpath={.status.phase}=Completed", f"aj/{name}", "--timeout=100s")
+    kubectl.run("-n", SYSTEM, "wait", "--for=jsonpath={.status.phase}=Completed", f"aj/{name}", "--timeout=300s")
     assert counts in kubectl.get("-n", SYSTEM, "aj", name)["status"]["summary"]

@@ -29,7 +29,7 @@ def test_a_command_works(forge: Forge, page: str, command: str) -> None:
     environment = {**os.environ, "PATH": path, "KUBECONFIG": str(forge.kubectl.kubeconfig)}
     script = f"set -eo pipefail\n{FUNCTIONS}\n{command}\n"
     done = subprocess.run(
-        ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=180, check=False
     )
     # A reader that closes the pipe (head) ends its writer by SIGPIPE; that is no fault of the command.
     assert done.returncode in {0, 141}, f"{page}: {done.stderr[-1000:]}"

@@ -20,7 +20,7 @@ def test_redis_emptied_in_mid_run_loses_nothing(
     forge.running_pod(name)
     wait_until(lambda: forge.progress(name) >= 15, what="it is in the middle")
     forge.kubectl.run("-n", forge.namespace, "delete", "pod", "-l", "app.kubernetes.io/component=redis")
-    forge.kubectl.run("-n", forge.namespace, "rollout", "status", "statefulset/forge-redis", "--timeout=60s")
+    forge.kubectl.run("-n", forge.namespace, "rollout", "status", "statefulset/forge-redis", "--timeout=300s")
     job = forge.wait_for(name, Phase.COMPLETED, seconds=180)
     assert job["status"]["attempts"] == 1
     with forge.api() as api:
@@ -41,7 +41,7 @@ def database_away(forge: Forge) -> Iterator[Callable[[], None]]:
 
 def _scale(forge: Forge, replicas: int) -> None:
     forge.kubectl.run("-n", forge.namespace, "scale", DATABASE, f"--replicas={replicas}")
-    forge.kubectl.run("-n", forge.namespace, "rollout", "status", DATABASE, "--timeout=120s")
+    forge.kubectl.run("-n", forge.namespace, "rollout", "status", DATABASE, "--timeout=300s")
 
 
 def test_a_result_waits_for_postgresql_that_is_away_for_a_minute(

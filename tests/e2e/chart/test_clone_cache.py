@@ -119,8 +119,8 @@ def test_without_the_cache_clones_are_direct_ones(
 ) -> None:
     place = ("-n", release.namespace)
     release.kubectl.run(*place, "scale", CACHE, "--replicas=0")
-    release.kubectl.run(*place, "wait", "pod/forge-clones-0", "--for=delete", "--timeout=100s")
+    release.kubectl.run(*place, "wait", "pod/forge-clones-0", "--for=delete", "--timeout=300s")
     assert DIRECT in log_of(cached, its_jobs.submit(small_repository))
     release.kubectl.run(*place, "scale", CACHE, "--replicas=1")
-    release.kubectl.run(*place, "rollout", "status", CACHE, "--timeout=100s")
+    release.kubectl.run(*place, "rollout", "status", CACHE, "--timeout=300s")
     assert SERVED in log_of(cached, its_jobs.submit(small_repository))

@@ -61,7 +61,7 @@ def services(kubectl: Kubectl) -> Iterator[None]:
         *server("redis", images["redis"], 6379, args=["redis-server", "--requirepass", PASSWORD]),
         *server("identity", images["api"], 8000, command=SERVE_KEYS),
     )
-    kubectl.run("-n", SERVICES, "wait", "pod", "--all", "--for=condition=Ready", "--timeout=110s")
+    kubectl.run("-n", SERVICES, "wait", "pod", "--all", "--for=condition=Ready", "--timeout=300s")
     yield
     kubectl.run("delete", "namespace", SERVICES, "--wait=false")
 

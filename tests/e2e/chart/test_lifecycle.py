@@ -39,7 +39,7 @@ def definitions(kubeconfig: Path) -> Iterator[None]:
     """Those of this clone are back afterwards."""
     yield
     command = [sys.executable, "-m", "forge_core.crds", str(CHART / "crds")]
-    subprocess.run(command, env=os.environ | {"KUBECONFIG": str(kubeconfig)}, check=True, timeout=60)
+    subprocess.run(command, env=os.environ | {"KUBECONFIG": str(kubeconfig)}, check=True, timeout=180)
 
 
 def knows_the_field(kubectl: Kubectl) -> bool:

@@ -36,7 +36,7 @@ def worker(kubectl: Kubectl) -> Iterator[Worker]:
     found = Worker(node["metadata"]["name"])
     yield found
     found.start()
-    kubectl.run("wait", "node", found.name, "--for=condition=Ready", "--timeout=120s")
+    kubectl.run("wait", "node", found.name, "--for=condition=Ready", "--timeout=300s")
 
 
 def test_a_job_on_a_node_that_stops_gets_another_pod_uncharged(
