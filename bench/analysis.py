@@ -25,15 +25,14 @@ from tests.integration.workspace.servers import GitServer
 ROOT: Final = Path(__file__).parent.parent
 TRIES: Final = 2
 MAX_SECONDS, MAX_SECOND_LOOK, MAX_RSS_MB = 15, 3, 500
+RELEASE: Final = ("sphinx", "9.0.4")
 EDITED: Final = "sphinx/application.py"
 
 
 def repository() -> Path:
-    """The demo's repository, made (and served in the cluster) by the demo's own script."""
-    subprocess.run([ROOT / "local-cluster/demo_repository.sh"], check=True, stdout=subprocess.DEVNULL)
-    cache = os.environ.get("FORGE_CACHE") or f"{os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'}/forge-jobs"
-    [found] = Path(cache, "repositories").glob("sphinx-*")
-    return found
+    """The newer release of the demo's repository."""
+    script = [str(ROOT / "local-cluster/sdist.sh"), *RELEASE]
+    return Path(subprocess.run(script, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
 
 
 def image() -> str:

@@ -40,8 +40,9 @@ class Part(Protocol):
     def prepare(self, console: Console) -> None:
         """Put into the cluster, with kubectl, what the job needs besides the installation. Raises SystemExit."""
 
-    def spec(self, repository: str) -> dict[str, Any]:
-        """`spec` of the AnalysisJob; `repository` is a URL, or empty when none is wanted."""
+    def spec(self, repository: str, before: str = "") -> dict[str, Any]:
+        """`spec` of the AnalysisJob; `repository` is a URL, or empty when none is wanted; `before` is a tag in it, of
+        the release before, or empty when none is known."""
 
     def show(self, console: Console, summary: dict[str, Any], artifact: Callable[[str], str]) -> None:
         """Tell a person what came of it: the result's summary, and the text of an artefact by its name."""
@@ -109,12 +110,12 @@ class Api:
         raise SystemExit("The API's websocket can't be reached.")
 
 
-def apply(part: Part, repository: str) -> Applied:
+def apply(part: Part, repository: str, before: str) -> Applied:
     manifest = {
         "apiVersion": "forge-factory.dev/v1alpha1",
         "kind": "AnalysisJob",
         "metadata": {"generateName": "demo-", "namespace": part.NAMESPACE},
-        "spec": part.spec(repository),
+        "spec": part.spec(repository, before),
     }
     done = subprocess.run(
         ["kubectl", "create", "-f", "-", "-o", "json"],
@@ -188,11 +189,11 @@ def show_where_to_look(api: Api, part: Part, job: Applied) -> None:
     print("\nLook further (from this folder):", *lines, sep="\n  ")
 
 
-def run(part: Part, api: Api, repository: str) -> bool:
+def run(part: Part, api: Api, repository: str, before: str) -> bool:
     """The whole demo. Returns whether the job was completed."""
     console = Console(soft_wrap=True)
     part.prepare(console)
-    job = apply(part, repository)
+    job = apply(part, repository, before)
     console.print(f"AnalysisJob {job.name} applied{f': {repository}' if repository else ''}", highlight=False)
     started = time.monotonic()
     wait_until_seen(api, job)
@@ -214,12 +215,13 @@ def main() -> None:
         commands.add_parser(command).add_argument("kind")
     commands.choices["show"].add_argument("--api", required=True)
     commands.choices["show"].add_argument("--repository", default="")
+    commands.choices["show"].add_argument("--before", default="")
     asked = parser.parse_args()
     part = part_of(asked.kind)
     if asked.command == "needs":
         print(part.TENANT, part.WANTS_REPOSITORY)
     else:
-        sys.exit(not run(part, Api(asked.api, os.environ["FORGE_TOKEN"]), asked.repository))
+        sys.exit(not run(part, Api(asked.api, os.environ["FORGE_TOKEN"]), asked.repository, asked.before))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ kind=${1:-analysis}
 python=$ROOT/.venv/bin/python
 needs=$("$python" "$HERE/demo.py" needs "$kind")
 read -r tenant wants_repository <<<"$needs"
-repository=
-[ "$wants_repository" = False ] || repository=$("$HERE/demo_repository.sh" "${2:-}")
+found=
+[ "$wants_repository" = False ] || found=$("$HERE/demo_repository.sh" "${2:-}")
+read -r repository before <<<"$found"
 FORGE_TOKEN=$("$HERE/token.sh" "$tenant" me)
 export FORGE_TOKEN
-exec "$python" "$HERE/demo.py" show "$kind" --api "http://127.0.0.1:$(<"$LOCAL/api-port")" --repository "$repository"
+exec "$python" "$HERE/demo.py" show "$kind" --api "http://127.0.0.1:$(<"$LOCAL/api-port")" --repository "$repository" --before "$before"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# demo_repository.sh [URL-OR-FOLDER]: prints the URL of a repository that jobs in the cluster can clone. A folder, and
-# without an argument the source distribution of sphinx (118,000 lines), is served by the git server in the cluster.
+# demo_repository.sh [URL-OR-FOLDER]: prints the URL of a repository that jobs in the cluster can clone, and the tag of the
+# release before, where it is known. A folder, and without an argument the source distributions of two releases of sphinx
+# (118,000 lines), is served by the git server in the cluster.
 . "$(dirname "$0")/here.sh"
 # shellcheck source=local-cluster/commit.sh
 . "$HERE/commit.sh"
-SPHINX=9.0.4
+RELEASES=(9.0.0 9.0.4)
 
 committed_copy() { # of a folder that is no repository: the folder itself is left as it is
   rm -rf "$2"; mkdir -p "$2"
@@ -17,7 +18,7 @@ wanted=${1:-}
 case $wanted in
   *://*) echo "$wanted"; exit ;;
   "")
-    name=sphinx folder=$("$HERE/sdist.sh" sphinx "$SPHINX") ;;
+    name=sphinx folder=$("$HERE/sdist.sh" sphinx "${RELEASES[@]}") ;;
   *)
     folder=$(cd "$wanted" && pwd -P); name=$(slug "$folder")
     if [ "$(git -C "$folder" rev-parse --show-toplevel 2>/dev/null)" != "$folder" ]; then
@@ -26,4 +27,4 @@ case $wanted in
     fi ;;
 esac
 "$HERE/git_server.sh" "$name" "$folder" >&2
-echo "http://git-server.git.svc/$name.git"
+echo "http://git-server.git.svc/$name.git" "$(git -C "$folder" describe --tags --abbrev=0 HEAD^ 2>/dev/null)"

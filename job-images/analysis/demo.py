@@ -1,5 +1,6 @@
-"""What `make demo` applies for an analysis, and how it tells what was found."""
+"""What `make demo` applies for an analysis, and how it tells what was found and what is new."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,8 @@ NAMESPACE = "tenant-demo"
 WANTS_REPOSITORY = True
 LOOK_AT = ("results", "sarif", "logs")
 TOP = 5
+NEWEST = 3
+SEVERITIES = ("critical", "high", "medium", "low", "info")
 
 
 def prepare(console: Console) -> None:
@@ -18,14 +21,14 @@ def prepare(console: Console) -> None:
     del console
 
 
-def spec(repository: str) -> dict[str, Any]:
-    """`spec` of the AnalysisJob."""
-    return {"queue": "analysis", "priority": 1, "repository": {"url": repository}, "requestedBy": "me"}
+def spec(repository: str, before: str = "") -> dict[str, Any]:
+    """`spec` of the AnalysisJob, compared with the release before where one is known."""
+    asked = {"queue": "analysis", "priority": 1, "repository": {"url": repository}, "requestedBy": "me"}
+    return asked | ({"config": {"baseline": {"ref": before}}} if before else {})
 
 
 def show(console: Console, summary: dict[str, Any], artifact: Callable[[str], str]) -> None:
-    """The score by dimension, and the most useful things to do."""
-    del artifact
+    """The score by dimension, the most useful things to do, and what the newest release brought."""
     score = summary["score"]
     console.print(
         f"\nScore [bold]{score['grade']}[/bold] ({score['value']:.0f} of 100), {summary['codeLines']:,} lines of code"
@@ -44,6 +47,20 @@ def show(console: Console, summary: dict[str, Any], artifact: Callable[[str], st
             highlight=False,
         )
         console.print(f"   {each['firstStep']}", highlight=False)
+    if "baseline" in summary:
+        _show_since(console, summary["baseline"], json.loads(artifact("report.json"))["results"])
+
+
+def _show_since(console: Console, baseline: dict[str, Any], findings: list[dict[str, Any]]) -> None:
+    """How many findings are new since the baseline, and the gravest of them."""
+    was = f"\nSince [bold]{baseline['ref']}[/bold] (score {baseline['score']:.0f}):"
+    total, fixed, old = baseline["new"]["total"], baseline["fixed"]["total"], baseline["unchanged"]
+    console.print(f"{was} {total:,} new findings, {fixed:,} fixed, {old:,} unchanged", highlight=False)
+    new = [each for each in findings if each["state"] == "new" and not each.get("suppressed")]
+    for each in sorted(new, key=lambda each: SEVERITIES.index(each["severity"]))[:NEWEST]:
+        place = f"{each['path']}:{each['line']}"
+        console.print(f"   {each['severity']}: {each['message']} ({each['rule']})", f"      {place}",
+                      sep="\n", highlight=False, markup=False)  # fmt: skip
 
 
 def _times(count: int) -> str:

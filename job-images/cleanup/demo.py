@@ -23,9 +23,9 @@ def prepare(console: Console) -> None:
     del console
 
 
-def spec(repository: str) -> dict[str, Any]:
+def spec(repository: str, before: str = "") -> dict[str, Any]:
     """`spec` of the AnalysisJob: the task that goes through every step, within the installation's retention."""
-    del repository
+    del repository, before
     return {"queue": "cleanup", "config": {"task": "purge-history"}, "requestedBy": "me"}
 
 

@@ -21,8 +21,9 @@ def prepare(console: Console) -> None:
     del console
 
 
-def spec(repository: str) -> dict[str, Any]:
+def spec(repository: str, before: str = "") -> dict[str, Any]:
     """`spec` of the AnalysisJob: what is safe for any Python of today."""
+    del before
     return {
         "queue": "refactoring",
         "repository": {"url": repository},

@@ -50,9 +50,9 @@ def prepare(console: Console) -> None:
     console.print(f"A receiver is in the cluster, {url}: it takes what is signed by the key in Secret {SECRET}")
 
 
-def spec(repository: str) -> dict[str, Any]:
+def spec(repository: str, before: str = "") -> dict[str, Any]:
     """`spec` of the AnalysisJob: the API makes the same for each event of an endpoint."""
-    del repository
+    del repository, before
     return {
         "queue": "webhooks",
         "secretRef": {"name": SECRET},

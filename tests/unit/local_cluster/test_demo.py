@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,33 @@ def test_an_analysis_ends_with_its_score_and_what_to_do() -> None:
     assert "1,234" in said
     assert "5. Split it (C901, once, medium): +1.50 points for about 30 min\n   Begin with a.py." in said
     assert "6. " not in said
+    assert "Since" not in said
+
+
+def test_an_analysis_tells_the_gravest_of_what_is_new_since_the_release_before() -> None:
+    score = {"grade": "B", "value": 81.4, "dimensions": {}}
+    baseline = {"ref": "v1", "score": 80.0, "new": {"total": 2}, "fixed": {"total": 1}, "unchanged": 4}
+
+    def found(message: str, severity: str, state: str = "new", **more: Any) -> dict[str, Any]:
+        place = {"rule": "R1", "path": "a.py", "line": 7}
+        return {"message": message, "severity": severity, "state": state} | place | more
+
+    results = [
+        found("is lesser", "low"), found("is [grave]", "high"), found("is old", "critical", "unchanged"),
+        found("is meant", "critical", suppressed=True),
+    ]  # fmt: skip
+    summary = {"score": score, "codeLines": 118000, "recommendations": [], "baseline": baseline}
+    said = told("analysis", summary, report_json=json.dumps({"results": results}))
+    assert "Since v1 (score 80): 2 new findings, 1 fixed, 4 unchanged" in said
+    assert said.index("high: is [grave] (R1)\n      a.py:7") < said.index("low: is lesser (R1)")
+    assert "is old" not in said
+    assert "is meant" not in said
+
+
+def test_an_analysis_is_compared_where_a_release_before_is_known() -> None:
+    spec = demo.part_of("analysis").spec
+    assert spec("https://git.example.com/a.git", "v1")["config"] == {"baseline": {"ref": "v1"}}
+    assert "config" not in spec("https://git.example.com/a.git", "")
 
 
 def test_a_clean_up_ends_with_what_was_done_and_what_was_freed() -> None:
