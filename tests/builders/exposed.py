@@ -8,6 +8,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry
 
 import forge_api.metrics
+import forge_clones.metrics
 from forge_core.history.database import History
 from forge_core.progress import Progress
 from forge_operator.parts import Connections, Parts
@@ -19,7 +20,7 @@ _ENDINGS: Final = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_co
 
 @dataclass(frozen=True)
 class Exposed:
-    """One metric; `program` is `operator` or `api`, `series` the names that PromQL knows it by."""
+    """One metric; `program` is `operator`, `api` or `clones`, `series` the names that PromQL knows it by."""
 
     name: str
     program: str
@@ -52,10 +53,12 @@ async def operator_parts(**changes: Any) -> AsyncIterator[Parts]:
 
 
 async def exposed() -> list[Exposed]:
-    """The metrics of both programs, without those of the process itself."""
+    """The metrics of all programs, without those of the process itself."""
     async with operator_parts() as parts:
         operator = list(_read(parts.metrics.registry, "operator"))
-    return [*operator, *_read(forge_api.metrics.Metrics().registry, "api")]
+    api = _read(forge_api.metrics.Metrics().registry, "api")
+    clones = _read(forge_clones.metrics.Metrics(list).registry, "clones")
+    return [*operator, *api, *clones]
 
 
 def _read(registry: CollectorRegistry, program: str) -> Iterator[Exposed]:
