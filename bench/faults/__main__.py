@@ -38,7 +38,7 @@ from tests.e2e.release import LOCAL_VALUES, Release, second_release
 from tests.services.api_server import server_of
 
 INSTALLATION: Final = "faults"
-SETTLE_SECONDS: Final = 300.0
+SETTLE_SECONDS: Final = 420.0
 PAUSE: Final = 0.5
 
 

@@ -50,7 +50,7 @@ def queues(run: str) -> tuple[Queue, ...]:
     image = (LOCAL / "rehearsal-image").read_text().strip()
     size = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}}
     common: dict[str, Any] = {
-        "jobType": "rehearsal", "image": image, "timeout": "20s", "stall": {"after": "15s"},
+        "jobType": "rehearsal", "image": image, "timeout": "20s", "stall": {"after": "15s", "startup": "45s"},
         "resourceClasses": {"small": size}, "defaultResourceClass": "small",
     }  # fmt: skip
     patient = Rules(4, 3, Backoff(type="exponential", delay=2), 8, timedelta(seconds=30), "rehearsal")

@@ -190,10 +190,20 @@ class RetentionSpec(_View):
     failed: RetentionRule = RetentionRule(age=7 * 24 * 3600.0, count=5000)
 
 
+FIRST_BEAT: Final = 300.0
+"""Seconds that a pod may take to be heard for the first time, at least, unless its queue says otherwise."""
+
+
 class StallSpec(_View):
     """`spec.stall`: a running pod without a heartbeat for this long is stalled."""
 
     after: Annotated[Seconds, Field(ge=10)] = 60.0
+    startup: Annotated[Seconds, Field(ge=10)] | None = None
+
+    @property
+    def first(self) -> float:
+        """Seconds that a pod may take to be heard for the first time."""
+        return max(FIRST_BEAT, 5 * self.after) if self.startup is None else max(self.startup, self.after)
 
     @property
     def heartbeat(self) -> float:

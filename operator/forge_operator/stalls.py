@@ -5,16 +5,12 @@ heard: it may as well be that its way to Redis is shut, which harms no work.
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 from forge_core.resource import Phase, QueueSpec
 from forge_operator.actions import RestartPod
 from forge_operator.digests import AnalysisJobDigest, JobDigest, PodDigest
 from forge_operator.picture import Picture
 from forge_operator.pulses import Pulse
-
-FIRST_BEAT_SECONDS: Final = 300.0
-"""How long a pod may take to be heard for the first time, at least; five times the queue's limit where that is more."""
 
 
 def stalled_pods(picture: Picture) -> Iterator[RestartPod]:
@@ -41,14 +37,16 @@ def _stalled(picture: Picture, uid: str, pulse: Pulse) -> RestartPod | None:
         return None
     if not is_stalled(pulse, queue.spec, heard=picture.pulses.heard(pulse)):
         return None
-    return _restart(pod, child, f"no heartbeat for {queue.spec.stall.after:g} s")
+    stall = queue.spec.stall
+    silence = f"no heartbeat for {stall.after:g} s" if pulse.begun else f"no first heartbeat within {stall.first:g} s"
+    return _restart(pod, child, silence)
 
 
 def is_stalled(pulse: Pulse, queue: QueueSpec, *, heard: bool) -> bool:
     """Whether its silence has lasted too long; `heard` says that others of its tenant weren't silent meanwhile."""
     if pulse.begun:
         return pulse.silence >= queue.stall.after
-    return heard and pulse.silence >= max(FIRST_BEAT_SECONDS, 5 * queue.stall.after)
+    return heard and pulse.silence >= queue.stall.first
 
 
 def _may_end(picture: Picture, child: JobDigest, pod: PodDigest) -> bool:

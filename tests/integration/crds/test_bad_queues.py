@@ -88,6 +88,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "unknown field",
     ),
     "a stall after a second": ({"stall": {"after": "1s"}}, "after must be a duration from 10s to 1h"),
+    "a day to start": ({"stall": {"startup": "24h"}}, "startup must be a duration from 10s to 6h"),
     "a selector by expressions": ({"namespaceSelector": {"matchExpressions": []}}, "unknown field"),
 }
 

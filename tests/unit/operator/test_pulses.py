@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_core.resource import QueueSpec
+from forge_core.resource import FIRST_BEAT, QueueSpec, StallSpec
 from forge_operator.pulses import LATE_SECONDS, Looked, Pulse, Pulses
-from forge_operator.stalls import FIRST_BEAT_SECONDS, is_stalled
+from forge_operator.stalls import is_stalled
 
 BEGAN = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 AFTER = 60.0
@@ -91,15 +92,30 @@ def test_a_successor_is_not_charged_with_its_predecessor_s_silence() -> None:
 
 
 def test_a_pod_that_was_never_heard_hangs_only_if_others_of_its_tenant_are_heard_and_late() -> None:
-    watching = Watching().looks(int(FIRST_BEAT_SECONDS) + 1)
+    watching = Watching().looks(int(FIRST_BEAT) + 1)
     assert not watching.stalled(), "perhaps the way to Redis is shut"
     for number in range(2):
         watching.pulses.look("other", Looked("demo", "pod-o", BEGAN, beat(number)), watching.at)
     assert watching.looks(1).stalled()
-    other_tenant = Watching().looks(int(FIRST_BEAT_SECONDS) + 1)
+    other_tenant = Watching().looks(int(FIRST_BEAT) + 1)
     for number in range(2):
         other_tenant.pulses.look("other", Looked("acme", "pod-o", BEGAN, beat(number)), other_tenant.at)
     assert not other_tenant.stalled()
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ({}, FIRST_BEAT),
+        ({"after": "10s"}, FIRST_BEAT),
+        ({"after": "2m"}, 600.0),
+        ({"after": "15s", "startup": "45s"}, 45.0),
+        ({"after": "2m", "startup": "10s"}, 120.0),
+        ({"startup": "6h"}, 21600.0),
+    ],
+)
+def test_the_first_heartbeat_may_take_as_long_as_its_queue_says(asked: dict[str, str], first: float) -> None:
+    assert StallSpec.model_validate(asked).first == first
 
 
 def test_who_has_no_running_pod_any_more_is_forgotten() -> None:
@@ -161,6 +177,6 @@ def test_the_rule_never_fires_before_the_limit(silence: float, begun: bool, hear
     pulse = Pulse("demo", "pod", 0.0, None, begun, silence)
     if is_stalled(pulse, QUEUE, heard=heard):
         assert silence >= AFTER
-        assert begun or (heard and silence >= FIRST_BEAT_SECONDS)
+        assert begun or (heard and silence >= FIRST_BEAT)
     else:
         assert silence < AFTER or not begun

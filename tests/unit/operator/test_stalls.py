@@ -66,6 +66,19 @@ def test_a_queue_s_own_limit_holds() -> None:
     assert len(_restarts(_silent(_picture(patient), 91))) == 1
 
 
+def test_a_pod_that_was_never_heard_has_its_queues_time_to_start() -> None:
+    picture = _picture((Kind.JOB_QUEUE, make_queue(version=6, stall={"after": "10s", "startup": "30s"})))
+    started = NOW - timedelta(seconds=20)
+    for second in range(32):
+        picture.pulses.look(
+            "other", Looked("tenant-a", "another", started, started + timedelta(seconds=second)), second
+        )
+        picture.pulses.look(UID, Looked("tenant-a", POD["metadata"]["uid"], started, None), float(second))
+        assert len(_restarts(picture)) == (second >= 30)
+    [action] = _restarts(picture)
+    assert action.message == "no first heartbeat within 30 s"
+
+
 def _away(picture: Picture) -> None:
     picture.dependency("PostgreSQL", "no answer")
 
