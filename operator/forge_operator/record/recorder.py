@@ -1,6 +1,7 @@
 """The recorder: of each job the newest status waits in memory until PostgreSQL has it, however long that takes.
 
-Only the holder of the Lease writes; a standby keeps the same backlog, so it has nothing to catch up when it takes over.
+Only the holder of the Lease writes; a standby keeps the same backlog, so it has nothing to catch up when it takes over,
+but of jobs that are gone only for a while: the holder has written those, or a relist finds them in the history.
 """
 
 import asyncio
@@ -28,6 +29,8 @@ NOTES_SECONDS: Final = 1.0
 GATHER_SECONDS: Final = 0.25
 """After a first change, how long others are waited for. A transaction costs the two sides 6 ms of processor time, a
 row in it a quarter of one, and under load a change comes every 20 ms."""
+STANDBY_SECONDS: Final = 600.0
+"""For so long a standby keeps what it saw of a job that is gone."""
 PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
 
 _log = logs.get_logger(__name__)
@@ -67,6 +70,8 @@ class Recorder:
         elif isinstance(change.before, AnalysisJobDigest):
             self._remember(change.before)
             self._gone[change.before.uid] = time.monotonic()
+        if not self._leads():
+            self._forget_what_the_holder_wrote()
         self._wake.set()
 
     def vanished(self, uids: Iterable[str]) -> None:
@@ -79,6 +84,17 @@ class Recorder:
         # Made into a record only when it is written: its tenant and queue may not have been listed yet.
         self._pending[job.uid] = job
         self._since.setdefault(job.uid, time.monotonic())
+
+    def _forget_what_the_holder_wrote(self) -> None:
+        now = time.monotonic()
+        while (oldest := next(iter(self._gone), "")) and self._gone[oldest] <= now - STANDBY_SECONDS:
+            del self._gone[oldest]
+        while (oldest := next(iter(self._since), "")) and self._since[oldest] <= now - STANDBY_SECONDS:
+            del self._since[oldest]
+            if oldest in self._picture.analysis_jobs:
+                self._since[oldest] = now
+            else:
+                self._pending.pop(oldest, None)
 
     @property
     def backlog(self) -> int:

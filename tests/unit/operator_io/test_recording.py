@@ -20,7 +20,7 @@ from forge_operator.metrics import Metrics
 from forge_operator.observe.sink import Sink
 from forge_operator.picture import Picture
 from forge_operator.record.flight import Flight
-from forge_operator.record.recorder import Recorder
+from forge_operator.record.recorder import STANDBY_SECONDS, Recorder
 from forge_operator.record.rows import record_of
 from forge_operator.record.summaries import Summaries, small
 from tests.builders.operator import NOW, ago, make_child, make_job, make_namespace, make_pod, make_queue, with_status
@@ -158,6 +158,24 @@ async def test_a_standby_writes_nothing_and_has_everything_when_it_takes_over() 
     desk.leading = True
     await desk.recorder.flush()
     assert len(desk.history.records) == 1
+
+
+async def test_a_standby_forgets_the_jobs_that_are_gone_and_none_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, moment = Desk(leading=False).listed(), 1000.0
+    monkeypatch.setattr("forge_operator.record.recorder.time.monotonic", lambda: moment)
+    there = job("there")
+    desk.see(there)
+    for _ in range(50):
+        passing = job()
+        desk.see(passing)
+        desk.see(completed(passing), "DELETED")
+        desk.recorder.vanished([str(uuid4())])
+        moment += STANDBY_SECONDS / 10
+        assert desk.recorder.backlog <= 1 + 3 * 12
+    desk.leading = True
+    await desk.recorder.flush()
+    assert there["metadata"]["uid"] in {str(record.uid) for record in desk.history.records}
+    assert len(desk.history.gone) <= 2 * 12
 
 
 async def test_a_row_that_the_database_refuses_keeps_no_other_waiting() -> None:
