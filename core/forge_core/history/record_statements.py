@@ -51,7 +51,8 @@ UPDATE: Final = text(f"""
         resource_version = r.resource_version, priority = r.priority, phase = r.phase,
         stage = r.stage, progress = r.progress, attempts = greatest(j.attempts, r.attempts),
         message = r.message, reason = r.reason,
-        failure_class = case when r.failure_class = '' then j.failure_class else r.failure_class end,
+        failure_class = case when r.failure_class = '' or j.recorded_at is not null then j.failure_class
+            else r.failure_class end,
         queued_at = coalesce(r.queued_at, j.queued_at), admitted_at = coalesce(r.admitted_at, j.admitted_at),
         started_at = coalesce(r.started_at, j.started_at), completed_at = coalesce(j.completed_at, r.completed_at),
         last_pod_ended_at = coalesce(r.last_pod_ended_at, j.last_pod_ended_at),

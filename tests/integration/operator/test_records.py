@@ -255,8 +255,10 @@ async def test_a_failure_whose_pods_are_gone_takes_the_class_of_its_last_attempt
     await rows(history, "update attempts set failure_class = 'stalled' returning number")
     [end] = await Records(history).write([job])
     assert end.failure_class == "stalled"
-    await Records(history).write([replace(job, resource_version=12)])
-    assert [row.failure_class for row in await rows(history, "select failure_class from jobs")] == ["stalled"]
+    for later in (replace(job, resource_version=12), replace(job, resource_version=13, failure_class="transient")):
+        await Records(history).write([later])
+        [row] = await rows(history, "select failure_class, resource_version from jobs")
+        assert (row.failure_class, row.resource_version) == ("stalled", later.resource_version), "as it was told"
 
 
 async def test_starts_of_deleted_jobs_still_count_for_the_rate(history: History) -> None:
