@@ -4,7 +4,7 @@
 
 release() {
   helm upgrade --install forge-jobs "$ROOT/helm/forge-jobs" --namespace forge-jobs --create-namespace \
-    --values "$ROOT/helm/forge-jobs/values-local.yaml" --values "$LOCAL/images.yaml" --wait --timeout 3m ||
+    --values "$ROOT/helm/forge-jobs/values-local.yaml" --values "$LOCAL/images.yaml" --wait --timeout 8m ||
     { why; return 1; }
 }
 why() { # what helm doesn't tell

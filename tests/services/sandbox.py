@@ -19,7 +19,8 @@ import pytest
 from forge_runner.sandbox import Sandbox
 from tests.conftest import ROOT
 
-UID = 200_002
+UID = 200_000 + os.getpid() % 100_000
+"""Of each session its own: a UID's processes are counted together, whatever started them."""
 VOLUME_MEBIBYTES = 64
 
 
@@ -35,15 +36,20 @@ class SandboxServer:
         return Sandbox.connected(self.volume, 30)
 
     def others(self) -> list[str]:
-        """Command lines of all processes of its UID but itself."""
+        """Command lines of all processes in there but itself."""
         found = []
+        own = {Path(f"/proc/{child}/ns/pid").readlink() for child in _children(self.process.pid)}
         for folder in Path("/proc").iterdir():
             if folder.name.isdigit():
                 with suppress(OSError):
                     line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    if folder.stat().st_uid == UID and line and "forge_sandbox" not in line:
+                    if (folder / "ns/pid").readlink() in own and line and "forge_sandbox" not in line:
                         found.append(line)
         return found
+
+
+def _children(process: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
 def python() -> str:
@@ -65,8 +71,8 @@ def _programs(folder: Path) -> Path:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """Kill the sandbox and with it all that lives there: unshare, which waits for it, would leave it behind."""
-    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
+    for child in _children(process.pid):
+        os.kill(child, signal.SIGKILL)
     process.wait(30)
 
 

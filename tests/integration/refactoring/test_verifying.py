@@ -67,12 +67,29 @@ def test_what_makes_a_test_fail_is_put_back_and_the_rest_is_delivered(verified: 
     assert b"import" not in done.now("fine.py") + done.now("more.py")
     assert "test_all.py::test_relied" in done.why["relied.py"]
     tests = done.summary["tests"]
-    assert (tests["status"], tests["files"]) == ("some-dropped", {"kept": 2, "dropped": 1})
+    assert (tests["status"], tests["files"]) == ("some-dropped", {"kept": 2, "partly": 0, "dropped": 1})
     assert tests["before"]["shown"] == tests["after"]["shown"] == ["test_all.py::test_that_always_failed"]
     assert tests["before"]["counts"] == {"failed": 1, "passed": 3}
     assert "1 were put back" in done.summary["message"]
     assert done.summary["findings"]["byRule"] == {"F401": [5, 1]}
     assert "test_relied" in log_of(done)
+
+
+def test_of_a_file_only_the_rule_that_makes_a_test_fail_is_put_back(verified: Refactor) -> None:
+    relied = b"import sys\nimport json\n\nX = 1\n\n\ndef f():\n    'Does nothing.'\n    pass\n"
+    files = {**FILES, b"relied.py": relied}
+    asked = {**REMOVE, "imports": ["sort", "remove-unused"], "fix": ["PIE790"]}
+    done = verified(files, **asked, verify={"pytest": True})
+    now = done.now("relied.py")
+    assert now == b"import json\nimport sys\n\nX = 1\n\n\ndef f():\n    'Does nothing.'\n"
+    assert done.summary["tests"]["files"] == {"kept": 2, "partly": 1, "dropped": 0}
+    assert "1 were put back in part" in done.summary["message"]
+    dropped = [each for each in done.listed["dropped"] if each["path"] == "relied.py"]
+    assert {each["rule"] for each in dropped} == {"F401"}
+    assert all("test_all.py::test_relied" in each["why"] for each in dropped)
+    kept = {each["rule"] for each in done.listed["changes"] if each["path"] == "relied.py"}
+    assert kept == {"I001", "PIE790"}
+    assert done.summary["findings"]["byRule"]["F401"] == [6, 2]
 
 
 def test_a_patch_with_which_the_tests_hold_is_delivered_whole_in_two_runs(verified: Refactor) -> None:

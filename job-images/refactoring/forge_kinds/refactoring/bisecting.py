@@ -26,11 +26,14 @@ class Search(Generic[U]):
     settled: Callable[[int], None] = lambda _count: None
     """Hears of how many more it is known whether they are kept."""
 
-    def run(self, units: Sequence[U]) -> Found[U]:
-        """Halves what fails until each culprit is alone. What is kept has been tried together, at the last success."""
+    def run(self, units: Sequence[U], known: str = "") -> Found[U]:
+        """Halves what fails until each culprit is alone. What is kept has been tried together, at the last success.
+
+        `known` is what speaks against all of them together, where that was tried before.
+        """
         found: Found[U] = Found()
         if units:
-            self._settle(found, units, "")
+            self._settle(found, units, known)
         return found
 
     def _settle(self, found: Found[U], part: Sequence[U], known: str) -> bool:

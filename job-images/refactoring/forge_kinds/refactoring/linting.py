@@ -57,6 +57,8 @@ class Rules:
     select: tuple[str, ...]
     target: str
     first_party: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    """Whole rules that are left out of what is selected."""
 
     def options(self) -> tuple[str, ...]:
         """As ruff takes them."""
@@ -64,6 +66,7 @@ class Rules:
         sorting = [f"lint.isort.{name}={json.dumps(list(values))}" for name, values in known.items()]
         return (
             "--target-version", self.target, "--select", ",".join(self.select),
+            *(["--ignore", ",".join(self.ignore)] if self.ignore else []),
             *(each for setting in sorting for each in ("--config", setting)),
         )  # fmt: skip
 

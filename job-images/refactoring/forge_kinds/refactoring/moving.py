@@ -22,6 +22,11 @@ class Extractor:
     linter: Linter
     notes: Notes
 
+    @property
+    def rule(self) -> str:
+        """What its changes are listed under."""
+        return f"complexity-over-{self.limit}"
+
     def batch(self, files: Sequence[SourceFile]) -> list[Done]:
         """Split what may be split; each file comes out whole or as it was."""
         answers = self.asker.ask(files, {"ask": "extract", "limit": self.limit}, lambda _file: None)
@@ -58,4 +63,4 @@ class Extractor:
         return objection(old[file.path], new[file.path]) or disfigured(before, after)
 
     def _change(self, file: SourceFile, step: Sequence[Any]) -> Change:
-        return Change(file.path, int(step[0]), Operation.EXTRACT, f"complexity-over-{self.limit}", str(step[2])[:500])
+        return Change(file.path, int(step[0]), Operation.EXTRACT, self.rule, str(step[2])[:500])

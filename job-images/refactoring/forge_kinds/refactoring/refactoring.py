@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,23 +14,24 @@ from forge_core.assignment import Assignment
 from forge_core.assignment import Sandbox as Terms
 from forge_core.names import SANDBOX_PATH
 from forge_kinds.refactoring.asking import Asker
-from forge_kinds.refactoring.changes import Change, Done, Dropped
-from forge_kinds.refactoring.config import Operation, RefactoringConfig, Rename, Verify
-from forge_kinds.refactoring.fixing import Fixer
+from forge_kinds.refactoring.bisecting import Found
+from forge_kinds.refactoring.changes import Change, Done
+from forge_kinds.refactoring.config import Operation, RefactoringConfig, Rename
+from forge_kinds.refactoring.held import Held, Remade, rules_in, units_of
 from forge_kinds.refactoring.installing import check_requirements
-from forge_kinds.refactoring.inventory import SourceFile, first_party, plan
+from forge_kinds.refactoring.inventory import SourceFile, plan
 from forge_kinds.refactoring.judging import objection
 from forge_kinds.refactoring.linting import Linter
-from forge_kinds.refactoring.moving import Extractor
 from forge_kinds.refactoring.notes import Notes
+from forge_kinds.refactoring.operating import Operations
 from forge_kinds.refactoring.patching import Patch, patch_of
 from forge_kinds.refactoring.renaming import Renamer
-from forge_kinds.refactoring.rulings import check_rules, rules_of
+from forge_kinds.refactoring.rulings import check_rules
 from forge_kinds.refactoring.stages import CHANGING, PATCHING, READING, VERIFYING, Meter
 from forge_kinds.refactoring.summary import LIST, PATCH, TESTS, Outcome, change_list, summary
 from forge_kinds.refactoring.survey import Survey, Surveyor
 from forge_kinds.refactoring.tree import Tree
-from forge_kinds.refactoring.trying import Tested, Trial, Unit, check_terms, tested
+from forge_kinds.refactoring.trying import Question, Tested, Trial, check_terms, tested
 from forge_runner.kinds import Artifact, Result
 from forge_runner.report import Permanent, Report
 from forge_runner.sources.bounded import available_cpus
@@ -38,8 +39,8 @@ from forge_runner.sources.ruff import batches
 from forge_runner.workspace import Checkout, fetch
 from forge_runner.workspace.checkout import Options
 
-Ask = Callable[[Verify, Sequence[Unit], Mapping[str, tuple[bytes, bytes]]], Tested]
-"""How the repository's tests are asked; see Trial."""
+Ask = Callable[[Question], Tested]
+"""How the repository's tests are asked."""
 
 TOOLS: Final = ("ruff", "complexipy", "libcst")
 
@@ -65,9 +66,8 @@ def refactor(
             check_requirements(checkout, config.verify.install)
         work = _Refactoring.of(checkout, config, folder, report)
 
-        def ask(verify: Verify, units: Sequence[Unit], bodies: Mapping[str, tuple[bytes, bytes]]) -> Tested:
-            trial = Trial(checkout, verify, units, bodies, report, deadline)
-            return tested(trial, assignment.sandbox or Terms(), volume, folder)
+        def ask(question: Question) -> Tested:
+            return tested(Trial(checkout, question, report, deadline), assignment.sandbox or Terms(), volume, folder)
 
         return work.result(ask)
     finally:
@@ -83,12 +83,13 @@ class _Refactoring:
     report: Report
     notes: Notes
     surveyor: Surveyor
+    operations: Operations
 
     @classmethod
     def of(cls, checkout: Checkout, config: RefactoringConfig, folder: Path, report: Report) -> "_Refactoring":
         tree, notes = Tree(checkout.root), Notes()
         surveyor = Surveyor(Linter(tree, folder), Asker(tree, folder), notes, available_cpus())
-        return cls(checkout, config, report, notes, surveyor)
+        return cls(checkout, config, report, notes, surveyor, Operations(checkout, config, surveyor))
 
     def result(self, ask: Ask) -> Result:
         """Read, change, verify, ask the repository's tests if that is wanted, make the patch."""
@@ -102,17 +103,14 @@ class _Refactoring:
         changes = sorted(change for each in done for change in each.changes)
         dropped = sorted(drop for each in done for drop in each.dropped)
         touched = [file for file in files if file.path in {change.path for change in changes}]
-        after, refused = self._verified(touched, before)
-        tests = self._tests([file for file in touched if file.path not in refused], changes, ask)
-        if tests.refused:
-            self.checkout.write([file.raw for file in touched if file.path in tests.refused])
-            after = before.with_changed(after.without(tests.refused))
-            refused |= tests.refused
-        patch = self._patch([file for file in touched if file.path not in refused])
-        kept, undone = _sorted_out(changes, refused, patch)
+        held = self._verified(touched, before)
+        tests = self._tests([file for file in touched if file.path not in held.refused], changes, ask)
+        held = self._heeded(tests, touched, before, held)
+        patch = self._patch([file for file in touched if file.path not in held.refused])
+        kept, undone = held.sorted_out(changes, patch)
         outcome = Outcome(
-            self.checkout.commit, tuple(self.config.operations), before, after, kept, sorted([*dropped, *undone]),
-            patch, self.notes, {tool: version(tool) for tool in TOOLS}, tests.document,
+            self.checkout.commit, tuple(self.config.operations), before, held.after, kept,
+            sorted([*dropped, *undone]), patch, self.notes, {tool: version(tool) for tool in TOOLS}, tests.document,
         )  # fmt: skip
         return self._told(outcome, tests.log)
 
@@ -130,7 +128,7 @@ class _Refactoring:
             done = self._renamed(self.config.rename, files)
             meter.done(len(files))
             return done
-        work = self._work(operation)
+        work = self.operations.work(operation, self.notes)
 
         def batch(part: Sequence[SourceFile]) -> list[Done]:
             done = work(part)
@@ -140,13 +138,6 @@ class _Refactoring:
         with ThreadPoolExecutor(self.surveyor.cpus) as pool:
             return [done for part in pool.map(batch, batches(files)) for done in part]
 
-    def _work(self, operation: Operation) -> Callable[[Sequence[SourceFile]], list[Done]]:
-        linter = self.surveyor.linter
-        if operation is Operation.EXTRACT and self.config.extract:
-            return Extractor(self.config.extract.over, self.surveyor.asker, linter, self.notes).batch
-        rules = rules_of(operation, self.config, first_party(self.checkout.entries))
-        return Fixer(operation, rules, linter, linter.tree, self.notes).batch
-
     def _renamed(self, rename: Rename, files: Sequence[SourceFile]) -> list[Done]:
         """Over all of the repository's own files: what may not change is looked at too."""
         everywhere = self.config.model_copy(update={"paths": (), "exclude": ()})
@@ -154,7 +145,7 @@ class _Refactoring:
         self.checkout.write([each.raw for each in everything])
         return Renamer(rename, self.surveyor.asker, everything, frozenset(file.path for file in files)).run()
 
-    def _verified(self, touched: Sequence[SourceFile], before: Survey) -> tuple[Survey, dict[str, str]]:
+    def _verified(self, touched: Sequence[SourceFile], before: Survey) -> Held:
         """How all files stand now, and why some had to be put back: the net under what the operations judged."""
         later = self.surveyor.survey(touched, Meter(self.report, VERIFYING, len(touched)).done)
         refused: dict[str, str] = {}
@@ -167,18 +158,34 @@ class _Refactoring:
             path, why = min(refused.items())
             raise Permanent(f"config.rename: {path[:200]}: {why} Nothing is renamed.")
         self.checkout.write([file.raw for file in touched if file.path in refused])
-        kept = Survey(
-            {path: standing for path, standing in later.standings.items() if path not in refused},
-            {path: functions for path, functions in later.functions.items() if path not in refused},
-        )
-        return before.with_changed(kept), refused
+        return Held(before.with_changed(later.without(refused)), refused)
 
     def _tests(self, touched: Sequence[SourceFile], changes: Sequence[Change], ask: Ask) -> Tested:
         """What the repository's tests say of the changed files, as they are held here."""
         if self.config.verify is None or not touched:
             return Tested()
-        bodies = {file.path: (file.raw, self.surveyor.linter.tree.read(file) or b"") for file in touched}
-        return ask(self.config.verify, _units(touched, changes), bodies)
+        files, tree = {file.path: file for file in touched}, self.surveyor.linter.tree
+
+        def remade(path: str, without: Collection[str]) -> bytes:
+            self.operations.remade(files[path], without)
+            return tree.read(files[path]) or b""
+
+        bodies = {path: (file.raw, tree.read(file) or b"") for path, file in files.items()}
+        return ask(Question(self.config.verify, units_of(files, changes), bodies, rules_in(changes), remade))
+
+    def _heeded(self, tests: Tested, touched: Sequence[SourceFile], before: Survey, held: Held) -> Held:
+        """What the tests refused is put back, whole or in part."""
+        self.checkout.write([file.raw for file in touched if file.path in tests.refused])
+        partly = [file for file in touched if file.path in tests.partly]
+        remade = {file.path: self._remade(file, tests.partly[file.path]) for file in partly}
+        later = self.surveyor.survey(partly, lambda _count: None)
+        after = before.with_changed(held.after.without(tests.refused)).with_changed(later)
+        return Held(after, {**held.refused, **tests.refused}, remade)
+
+    def _remade(self, file: SourceFile, found: Found[str]) -> Remade:
+        left_out = dict(found.dropped)
+        done = self.operations.remade(file, left_out)
+        return Remade(tuple(change for each in done for change in each.changes), left_out)
 
     def _patch(self, touched: Sequence[SourceFile]) -> Patch:
         patch = patch_of(self.checkout, [file.raw for file in touched])
@@ -194,24 +201,3 @@ class _Refactoring:
         if tests_log:
             artifacts.append(Artifact(TESTS, "text/plain; charset=utf-8", tests_log))
         return Result(document, tuple(artifacts))
-
-
-def _units(touched: Sequence[SourceFile], changes: Sequence[Change]) -> list[Unit]:
-    """Files that are kept or put back together: those of a renaming, and each other one by itself."""
-    renamed = {change.path for change in changes if change.operation == Operation.RENAME}
-    paths = [file.path for file in touched]
-    together = tuple(path for path in paths if path in renamed)
-    return [*([together] if together else []), *((path,) for path in paths if path not in renamed)]
-
-
-def _sorted_out(changes: Sequence[Change], refused: dict[str, str], patch: Patch) -> tuple[list[Change], list[Dropped]]:
-    """The changes that are in the patch, and those that were put back."""
-    kept: list[Change] = []
-    undone: list[Dropped] = []
-    inside = {path.decode(errors="backslashreplace") for path in patch.files}
-    for change in changes:
-        if change.path in inside:
-            kept.append(change)
-        else:
-            undone.append(Dropped(change, refused.get(change.path, "Another operation of this job undid it.")))
-    return kept, undone

@@ -1,14 +1,14 @@
 """The repository's tests, in the sandbox, before the changes and with them; what makes one fail is put back."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from forge_core.assignment import Sandbox as Terms
 from forge_core.sandbox import Answer, Bounds, Ended
-from forge_kinds.refactoring.bisecting import Search
+from forge_kinds.refactoring.bisecting import Found, Search
 from forge_kinds.refactoring.config import Verify
 from forge_kinds.refactoring.installing import install, path_of
 from forge_kinds.refactoring.stages import TESTING, Meter
@@ -26,6 +26,8 @@ _RESERVE: Final = 60.0
 
 Unit = tuple[str, ...]
 """Paths of files that are kept or put back together."""
+Bodies = Mapping[str, tuple[bytes, bytes]]
+"""Path as text -> path as git has it, and content."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Tested:
 
     refused: Mapping[str, str] = field(default_factory=dict)
     """Path -> why it is put back."""
+    partly: Mapping[str, Found[str]] = field(default_factory=dict)
+    """Path -> which of the rules that changed it hold, and why the others are put back."""
     document: Mapping[str, Any] = field(default_factory=dict)
     """For the summary."""
     log: bytes = b""
@@ -41,14 +45,24 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What is to be tried, and where: `bodies` are the changed files as the runner holds them."""
+class Question:
+    """What is to be tried: the changed files as the runner holds them, and what of them may be left out."""
 
-    checkout: Checkout
     verify: Verify
     units: Sequence[Unit]
-    bodies: Mapping[str, tuple[bytes, bytes]]
-    """Path as text -> path as git has it, and content."""
+    bodies: Bodies
+    rules: Mapping[str, Sequence[str]]
+    """Path -> the rules that changed it, of a file that may be changed without some of them."""
+    remade: Callable[[str, Collection[str]], bytes]
+    """The content of such a file, changed without these rules."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A question, and where it is answered."""
+
+    checkout: Checkout
+    question: Question
     report: Report
     deadline: float
     """When the attempt is over, on the monotonic clock."""
@@ -70,7 +84,7 @@ def check_terms(verify: Verify, terms: Terms | None) -> None:
 
 def tested(trial: Trial, terms: Terms, volume: Path, folder: Path) -> Tested:
     """Run the tests as often as it takes. Raises Transient when the sandbox is lost."""
-    suite = suite_of(trial.verify, trial.checkout.entries)
+    suite = suite_of(trial.question.verify, trial.checkout.entries)
     if suite is None:
         return _unverified("pytest", "No file of the repository is named as pytest's tests are.")
     size = sum(entry.size for entry in trial.checkout.entries)
@@ -79,7 +93,7 @@ def tested(trial: Trial, terms: Terms, volume: Path, folder: Path) -> Tested:
     archive = _archive(trial.checkout, folder)
     try:
         with Sandbox.connected(volume) as sandbox:
-            meter = Meter(trial.report, TESTING, len(trial.units) + 1, parts="parts")
+            meter = Meter(trial.report, TESTING, len(trial.question.units) + 1, parts="parts")
             return _Trying(trial, suite, sandbox, archive, meter).result(terms.index)
     except SandboxLost as lost:
         raise Transient(f"The repository's tests could not be run: {lost}") from None
@@ -101,7 +115,7 @@ class _Trying:
 
     def result(self, index: str) -> Tested:
         """Install, run before, run with everything, find what holds."""
-        verify = self.trial.verify
+        verify = self.trial.question.verify
         if verify.install:
             self.meter.begin("installing dependencies")
             answer = install(self.sandbox, Tree(self.archive), verify, index, self._bounds())
@@ -110,7 +124,7 @@ class _Trying:
                 return self._unverified("The dependencies could not be installed; see tests.log.")
             self.environment["PATH"] = path_of(self.sandbox)
         self.meter.begin("tests before the changes")
-        before = self._run(())
+        before = self._run({})
         self.meter.done()
         if before.broken:
             return self._unverified(f"Without any change, {before.broken}", before)
@@ -122,43 +136,67 @@ class _Trying:
 
     def _searched(self, before: Ran) -> Tested:
         self.meter.begin("tests with the changes")
-        after = before
+        judge = _Judge(self._run, before, before)
+        bodies = self.trial.question.bodies
 
         def objection(units: Sequence[Unit]) -> str:
-            nonlocal after
-            ran = self._run(units)
-            why = ran.objection(before)
-            after = after if why else ran
-            return why
+            return judge.objection({path: bodies[path] for unit in units for path in unit})
 
-        found = Search(objection, self._spent, self.meter.done).run(self.trial.units)
-        refused = {path: why for unit, why in found.dropped for path in unit}
-        kept = sum(len(unit) for unit in found.kept)
-        message = f"The tests hold with {kept:,} changed files" if kept else "The tests hold with none of the changes"
-        message += f"; {len(refused):,} were put back." if refused else "."
-        status = "some-dropped" if refused else "hold"
+        found = Search(objection, self._spent, self.meter.done).run(self.trial.question.units)
+        held = {path: bodies[path] for unit in found.kept for path in unit}
+        refused: dict[str, str] = {}
+        partly: dict[str, Found[str]] = {}
+        for unit, why in found.dropped:
+            part = self._in_parts(unit, why, held, judge)
+            if part.kept:
+                partly[unit[0]] = part
+            else:
+                refused |= dict.fromkeys(unit, why)
+        status = "some-dropped" if refused or partly else "hold"
         document = {
-            **_told(_shown(self.suite), status, message), "before": before.document(), "after": after.document(),
-            "runs": self.runs, "files": {"kept": kept, "dropped": len(refused)},
+            **_told(_shown(self.suite), status, _sentence(len(held), len(partly), len(refused))),
+            "before": before.document(), "after": judge.last.document(), "runs": self.runs,
+            "files": {"kept": len(held) - len(partly), "partly": len(partly), "dropped": len(refused)},
         }  # fmt: skip
-        return Tested(refused, document, bytes(self.log))
+        return Tested(refused, partly, document, bytes(self.log))
 
-    def _run(self, units: Sequence[Unit]) -> Ran:
-        paths = [path for unit in units for path in unit]
+    def _in_parts(self, unit: Unit, why: str, held: dict[str, tuple[bytes, bytes]], judge: "_Judge") -> Found[str]:
+        """Which of the rules that changed a file hold together; `why` speaks against all of them.
+
+        The file as it holds is added to `held`.
+        """
+        path = unit[0]
+        rules = self.trial.question.rules.get(path, ()) if len(unit) == 1 else ()
+        if len(rules) < 2:
+            return Found()
+        self.meter.begin(f"tests with a part of {path[:100]}")
+
+        def body(chosen: Sequence[str]) -> tuple[bytes, bytes]:
+            return self.trial.question.bodies[path][0], self.trial.question.remade(path, set(rules).difference(chosen))
+
+        def objection(chosen: Sequence[str]) -> str:
+            return judge.objection({**held, path: body(chosen)})
+
+        found = Search(objection, self._spent).run(rules, known=why)
+        if found.kept:
+            held[path] = body(found.kept)
+        return found
+
+    def _run(self, bodies: Bodies) -> Ran:
         began = time.monotonic()
-        tree = Tree(self.archive, dict(self.trial.bodies[path] for path in paths))
+        tree = Tree(self.archive, dict(bodies.values()))
         answer = self.sandbox.run(self.suite.argv, self._bounds(), tree, self.environment)
         self.runs += 1
         self.longest = max(self.longest, time.monotonic() - began)
         ran = self.suite.read(answer)
-        self._note(f"run {self.runs}, with {len(paths)} changed files", answer)
+        self._note(f"run {self.runs}, with {len(bodies)} changed files", answer)
         outcome = ran.broken or f"{len(ran.failing)} failing"
-        self.trial.report.log(f"tests, run {self.runs} with {len(paths)} changed files: {outcome}")
+        self.trial.report.log(f"tests, run {self.runs} with {len(bodies)} changed files: {outcome}")
         return ran
 
     def _bounds(self) -> Bounds:
         left = self.trial.deadline - time.monotonic() - _RESERVE
-        return Bounds(seconds=max(1.0, min(self.trial.verify.timeout, left)))
+        return Bounds(seconds=max(1.0, min(self.trial.question.verify.timeout, left)))
 
     def _spent(self) -> str:
         if self.runs >= MAX_RUNS:
@@ -176,7 +214,31 @@ class _Trying:
     def _unverified(self, why: str, before: Ran | None = None) -> Tested:
         told = _unverified(_shown(self.suite), why)
         more = {"before": before.document()} if before else {}
-        return Tested({}, {**told.document, **more, "runs": self.runs}, bytes(self.log))
+        return Tested(document={**told.document, **more, "runs": self.runs}, log=bytes(self.log))
+
+
+@dataclass
+class _Judge:
+    """Compares runs with the one before the changes."""
+
+    run: Callable[[Bodies], Ran]
+    before: Ran
+    last: Ran
+    """The last run that nothing spoke against."""
+
+    def objection(self, bodies: Bodies) -> str:
+        """Try these files; what speaks against them, "" when nothing does."""
+        ran = self.run(bodies)
+        why = ran.objection(self.before)
+        self.last = self.last if why else ran
+        return why
+
+
+def _sentence(held: int, partly: int, refused: int) -> str:
+    if not held:
+        return f"The tests hold with none of the changes; {refused:,} were put back."
+    back = [f"{partly:,} were put back in part"] * bool(partly) + [f"{refused:,} were put back"] * bool(refused)
+    return f"The tests hold with {held:,} changed files{'; ' * bool(back)}{' and '.join(back)}."
 
 
 def _archive(checkout: Checkout, folder: Path) -> Path:
@@ -190,7 +252,7 @@ def _archive(checkout: Checkout, folder: Path) -> Path:
 
 
 def _unverified(ran: str, why: str) -> Tested:
-    return Tested({}, _told(ran, "unverified", f"Not verified by tests. {why}"))
+    return Tested(document=_told(ran, "unverified", f"Not verified by tests. {why}"))
 
 
 def _told(ran: str, status: str, message: str) -> dict[str, Any]:
