@@ -35,7 +35,7 @@ class Prometheus:
     def ask(self, path: str, **query: str) -> Any:
         """`data` of an answer of the HTTP API."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=10) as answer:
+        with opener.open(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
@@ -54,7 +54,7 @@ class Prometheus:
         assert len(found) <= 1, f"{expression} has {len(found)} samples"
         return found[0] if found else None
 
-    def becomes(self, value: float, expression: str, seconds: float = 30) -> None:
+    def becomes(self, value: float, expression: str, seconds: float = 60) -> None:
         """Wait for it: a scrape may have been missed on a busy machine. Raises AssertionError with what it is."""
         seen: list[float | None] = [None]
 
@@ -102,7 +102,7 @@ def prometheus_server(folder: Path, targets: Sequence[Target], rules: str) -> It
     with log.open("wb") as into:
         process = subprocess.Popen([program, *arguments], stdout=into, stderr=into, env=environment)
     try:
-        wait_until(lambda: _ready(process, port, log), 30, "Prometheus is ready")
+        wait_until(lambda: _ready(process, port, log), 120, "Prometheus is ready")
         yield Prometheus(f"http://127.0.0.1:{port}")
     finally:
         process.terminate()
@@ -117,7 +117,7 @@ def _ready(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
     assert process.poll() is None, log.read_text()[-3000:]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}/-/ready", timeout=2) as answer:
+        with opener.open(f"http://127.0.0.1:{port}/-/ready", timeout=10) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -61,7 +61,7 @@ def redis_cluster(folder: Path) -> Iterator[list[RedisServer]]:
     servers = []
     for number in range(3):
         port = _cluster_port()
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf")
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-config-file", "nodes.conf")
         servers.append(RedisServer(port, folder / str(number), options))
     try:
         for server in servers:

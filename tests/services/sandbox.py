@@ -33,7 +33,7 @@ class SandboxServer:
 
     def connected(self) -> AbstractContextManager[Sandbox]:
         """A connection, as a runner's attempt has one."""
-        return Sandbox.connected(self.volume, 30)
+        return Sandbox.connected(self.volume, 120)
 
     def others(self) -> list[str]:
         """Command lines of all processes in there but itself."""

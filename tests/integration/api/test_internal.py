@@ -325,7 +325,7 @@ def _declare(api: Api, pod: RunnerPod, length: int) -> bytes:
 
 
 def _opened(api: Api, pod: RunnerPod, length: int, sent: bytes) -> socket.socket:
-    line = socket.create_connection(("127.0.0.1", int(api.internal.rsplit(":", 1)[1])), timeout=10)
+    line = socket.create_connection(("127.0.0.1", int(api.internal.rsplit(":", 1)[1])), timeout=120)
     head = (
         f"PUT /internal/v1/attempts/1/artifacts/cut HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {pod.token}\r\n"
         f"Content-Type: a/b\r\nContent-Digest: {digest(SARIF * 1000)}\r\nContent-Length: {length}\r\n\r\n"
