@@ -107,10 +107,10 @@ def prometheus_server(folder: Path, targets: Sequence[Target], rules: str) -> It
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def _ready(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:

@@ -40,7 +40,7 @@ class RedisServer:
         """Kill it; what it held is gone."""
         if self.process:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
 

@@ -32,8 +32,14 @@ async def operator() -> AsyncIterator[ExplainingOperator]:
 
 @pytest.fixture
 def settings(
-    tmp_path: Path, signer: Signer, history_url: str, redis_url: str, operator: ExplainingOperator
+    tmp_path: Path,
+    signer: Signer,
+    history_url: str,
+    redis_url: str,
+    operator: ExplainingOperator,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
+    monkeypatch.setattr("forge_api.operator.SECONDS", 60.0)  # nobody waits in a test, and the machine may be busy
     return make_settings(
         tmp_path, signer, history_url, redis_url, operator_url=operator.url + "/", operator_token=TOKEN
     )

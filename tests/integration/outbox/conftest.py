@@ -122,7 +122,7 @@ def publisher(database: str, redis_url: str, *die: str | int) -> Iterator[subpro
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 @dataclass
