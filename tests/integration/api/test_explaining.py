@@ -23,7 +23,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def operator() -> AsyncIterator[ExplainingOperator]:
+async def operator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ExplainingOperator]:
+    monkeypatch.setattr("forge_api.operator.SECONDS", 60.0)  # a busy machine may need longer than a person waits
     namespace = (Kind.NAMESPACE, make_namespace("tenant-acme", tenant="acme"))
     queue = (Kind.JOB_QUEUE, make_queue(version=6, concurrency=0))
     async with explaining_operator(make_picture([namespace, queue])) as operator:
@@ -32,14 +33,8 @@ async def operator() -> AsyncIterator[ExplainingOperator]:
 
 @pytest.fixture
 def settings(
-    tmp_path: Path,
-    signer: Signer,
-    history_url: str,
-    redis_url: str,
-    operator: ExplainingOperator,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, signer: Signer, history_url: str, redis_url: str, operator: ExplainingOperator
 ) -> Settings:
-    monkeypatch.setattr("forge_api.operator.SECONDS", 60.0)  # nobody waits in a test, and the machine may be busy
     return make_settings(
         tmp_path, signer, history_url, redis_url, operator_url=operator.url + "/", operator_token=TOKEN
     )
