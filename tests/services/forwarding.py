@@ -26,7 +26,7 @@ def forwarded(kubectl: Kubectl, namespace: str, pod: str, port: int) -> Iterator
             return found.group(1) if found else None
 
         try:
-            yield wait_until(address, 60, f"port {port} of {pod} is forwarded")
+            yield wait_until(address, 30, f"port {port} of {pod} is forwarded")
         finally:
             process.terminate()
             process.wait(60)

@@ -54,7 +54,7 @@ class Prometheus:
         assert len(found) <= 1, f"{expression} has {len(found)} samples"
         return found[0] if found else None
 
-    def becomes(self, value: float, expression: str, seconds: float = 60) -> None:
+    def becomes(self, value: float, expression: str, seconds: float = 30) -> None:
         """Wait for it: a scrape may have been missed on a busy machine. Raises AssertionError with what it is."""
         seen: list[float | None] = [None]
 
@@ -102,7 +102,7 @@ def prometheus_server(folder: Path, targets: Sequence[Target], rules: str) -> It
     with log.open("wb") as into:
         process = subprocess.Popen([program, *arguments], stdout=into, stderr=into, env=environment)
     try:
-        wait_until(lambda: _ready(process, port, log), 120, "Prometheus is ready")
+        wait_until(lambda: _ready(process, port, log), 30, "Prometheus is ready")
         yield Prometheus(f"http://127.0.0.1:{port}")
     finally:
         process.terminate()

@@ -182,11 +182,11 @@ def test_a_runner_does_not_wait_for_a_slow_first_fetch_which_serves_the_next_one
                     clones.cache_of(slow.url("shop.git")).brought(MAIN)
                 return gate.reached.is_set()
 
-            wait_until(refused_while_it_is_fetched, 120, "the fetch is in the middle of a pack")
+            wait_until(refused_while_it_is_fetched, 60, "the fetch is in the middle of a pack")
             assert refused_while_it_is_fetched()
             [mirror] = clones.mirrors
             gate.open.set()
-            wait_until(lambda: not (mirror / "writing").exists(), 120, "the fetch went on without them")
+            wait_until(lambda: not (mirror / "writing").exists(), 60, "the fetch went on without them")
         before = posts(slow)
         with clone_cache(root, tenants) as clones:  # one that waits long enough on any machine
             job = Job(clones, slow.url("shop.git"), tmp_path / "job")

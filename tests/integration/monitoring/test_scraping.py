@@ -43,10 +43,10 @@ async def test_prometheus_reads_sizes_counts_an_increase_and_finds_nothing_to_co
             prometheus.becomes(1, 'queue_size{queue="analysis", status="waiting"}')
             prometheus.becomes(0, 'jobs_processed_total{queue="analysis", status="completed"}')
             parts.metrics.ended([end(seconds=7)])
-            wait_until(lambda: increase(prometheus) > 0, 60, "the increase is seen")
+            wait_until(lambda: increase(prometheus) > 0, 30, "the increase is seen")
             prometheus.becomes(1, 'job_duration_seconds_bucket{queue="analysis", le="10.0"}')
             prometheus.becomes(0, 'job_duration_seconds_bucket{queue="analysis", le="5.0"}')
-            wait_until(prometheus.evaluated, 60, "every rule was evaluated")
+            wait_until(prometheus.evaluated, 30, "every rule was evaluated")
             firing = {name for name, state in prometheus.alerts().items() if state == "firing"}
             assert firing == set()
 

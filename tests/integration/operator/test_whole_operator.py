@@ -45,7 +45,7 @@ def end_runner(kubectl: Kubectl, namespace: str, name: str) -> None:
         done = kubectl.run(*command, check=False)
         return "Connection refused" not in done.stdout + done.stderr
 
-    wait_until(listened, 60, "the program in the pod has started")
+    wait_until(listened, 30, "the program in the pod has started")
 
 
 def rows(url: str) -> dict[str, tuple[str, str]]:

@@ -68,7 +68,7 @@ async def test_three_publishers_at_once_killed_at_random_keep_each_jobs_order(
             left = unpublished(outbox)
             for _ in range(3):
                 stack.enter_context(publisher(outbox, redis_of_a_kind))
-            wait_until(partial(_fewer_than, left, outbox), 180, "one of them publishes")
+            wait_until(partial(_fewer_than, left, outbox), 60, "one of them publishes")
             time.sleep(moments.random() * 0.03)
     async with publishing(history, redis_of_a_kind):
         await all_published(outbox)

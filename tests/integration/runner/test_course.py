@@ -202,7 +202,7 @@ def test_processes_that_multiply_outside_of_the_group_are_ended_too(
             kind="bomb", timeout=limit, backoff=Backoff(type="fixed", delay=600), config={"lock": str(lock)},
             program=as_first_process,
         )  # fmt: skip
-        wait_until(lambda: ledger.outcomes, 120, "the attempt's end")
+        wait_until(lambda: ledger.outcomes, 90, "the attempt's end")
         if "bombing now" in ledger.log_of(1):
             break
     wait_until(lambda: free(lock), what="all of them are gone while the runner lives on")
