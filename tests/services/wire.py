@@ -50,10 +50,10 @@ class Wire:
             _hang_up(client)
             return
         with self._lock:
-            whole = self._server is server
-            if whole:
+            meant = self._server is server
+            if meant:
                 self._open += [client, upstream]
-        if not whole:
+        if not meant:
             _hang_up(client)
             _hang_up(upstream)
             return
