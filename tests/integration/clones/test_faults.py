@@ -285,7 +285,7 @@ def test_a_client_that_is_cut_off_leaves_no_process_and_no_use_behind(
             b"POST /internal/v1/clones/repository.git/git-upload-pack HTTP/1.1\r\nHost: x\r\n"
             b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (pod.token.encode(), len(body)) + body
         )
-        assert client.recv(15) == b"HTTP/1.1 200 OK"
+        assert client.recv(15, socket.MSG_WAITALL) == b"HTTP/1.1 200 OK"
     repository = str(clones.mirrors[0] / "repository.git")
 
     def reading() -> bool:
