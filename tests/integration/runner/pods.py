@@ -23,7 +23,7 @@ class Pod:
     kind: str = "succeed"
     attempts: int = 3
     backoff: Backoff = field(default_factory=Backoff)
-    timeout: float = 240.0
+    timeout: float = 600.0
     config: dict[str, object] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] = ()
     repository: Repository | None = None
@@ -85,7 +85,7 @@ class Pod:
         """The work that waits for a file goes on."""
         self.hold.touch()
 
-    def end(self, seconds: float = 240) -> int:
+    def end(self, seconds: float = 600) -> int:
         """Wait for its exit code; its output is in `output` from then on."""
         assert self.process
         try:
