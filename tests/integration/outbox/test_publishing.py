@@ -84,7 +84,7 @@ async def test_a_redis_whose_connections_break_is_told_everything(
                 await asyncio.sleep(pause)
                 between.cut()
                 between.mend()
-                pause *= 1.1  # however busy the machine is, one of them is long enough for a batch
+                pause *= 1.2  # however busy the machine is, one of them is long enough for a batch
     assert by_job(Reader(redis_one.url, "t").seen()) == by_job(written(history_url))
 
 
