@@ -20,8 +20,8 @@ from forge_runner.clone_cache import CloneCache
 from tests.builders.api import MemoryCluster, RunnerPod
 
 SYSTEM = "forge-system"
-PATIENCE = 60.0
-"""All that a service may have of it: on a busy machine no runner of a test gives up waiting for its mirror."""
+UNHURRIED = {"patience": 60.0, "grant_seconds": 3600.0}
+"""The longest times that settings may have: on a busy machine no mirror comes too late, and no promise ends."""
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Clones:
 def clone_cache(root: Path, tenants: Tenants, **changes: Any) -> Iterator[Clones]:
     """Serve while the block lasts. `changes` are Settings'."""
     given = {
-        "host": "127.0.0.1", "port": 0, "allowed_hosts": "127.0.0.1", "system_namespace": SYSTEM, "patience": PATIENCE,
+        "host": "127.0.0.1", "port": 0, "allowed_hosts": "127.0.0.1", "system_namespace": SYSTEM, **UNHURRIED,
     }  # fmt: skip
     settings = Settings(clones_path=root, **{**given, **changes})
     ready, ended = threading.Event(), threading.Event()
