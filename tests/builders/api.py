@@ -33,6 +33,8 @@ from forge_core.names import (
 
 ISSUER = "test-issuer"
 AUDIENCE = "forge-jobs"
+SECONDS = 120
+"""That a client waits for an answer: longer than any machine is busy."""
 
 
 # --- tokens ------------------------------------------------------------------------------------------------------
@@ -231,16 +233,16 @@ class Api:
     def client(self, tenant: str = "acme", **changes: Any) -> httpx2.AsyncClient:
         """A client of the public port as a user of that tenant."""
         headers = {"Authorization": f"Bearer {self.signer.token(tenant, **changes)}"}
-        return httpx2.AsyncClient(base_url=self.public, headers=headers, timeout=30, verify=False)
+        return httpx2.AsyncClient(base_url=self.public, headers=headers, timeout=SECONDS, verify=False)
 
     def stranger(self) -> httpx2.AsyncClient:
         """A client without a token."""
-        return httpx2.AsyncClient(base_url=self.public, timeout=30, verify=False)
+        return httpx2.AsyncClient(base_url=self.public, timeout=SECONDS, verify=False)
 
     def runner(self, token: str) -> httpx2.AsyncClient:
         """A client of the internal port with a pod's token."""
         headers = {"Authorization": f"Bearer {token}"}
-        return httpx2.AsyncClient(base_url=self.internal, headers=headers, timeout=30, verify=False)
+        return httpx2.AsyncClient(base_url=self.internal, headers=headers, timeout=SECONDS, verify=False)
 
     @property
     def socket_url(self) -> str:

@@ -20,6 +20,8 @@ from forge_runner.clone_cache import CloneCache
 from tests.builders.api import MemoryCluster, RunnerPod
 
 SYSTEM = "forge-system"
+UNHURRIED = {"patience": 60.0, "grant_seconds": 3600.0}
+"""The longest times that settings may have: on a busy machine no mirror comes too late, and no promise ends."""
 
 
 @dataclass
@@ -86,7 +88,7 @@ class Clones:
             request.add_header(name.replace("_", "-"), value)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=60) as response:
+            with opener.open(request, timeout=120) as response:
                 return response.status, response.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -100,7 +102,9 @@ class Clones:
 @contextmanager
 def clone_cache(root: Path, tenants: Tenants, **changes: Any) -> Iterator[Clones]:
     """Serve while the block lasts. `changes` are Settings'."""
-    given = {"host": "127.0.0.1", "port": 0, "allowed_hosts": "127.0.0.1", "system_namespace": SYSTEM}
+    given = {
+        "host": "127.0.0.1", "port": 0, "allowed_hosts": "127.0.0.1", "system_namespace": SYSTEM, **UNHURRIED,
+    }  # fmt: skip
     settings = Settings(clones_path=root, **{**given, **changes})
     ready, ended = threading.Event(), threading.Event()
     place: dict[str, Any] = {}
@@ -124,7 +128,7 @@ def clone_cache(root: Path, tenants: Tenants, **changes: Any) -> Iterator[Clones
 
     thread = threading.Thread(target=run)
     thread.start()
-    ready.wait(30)
+    ready.wait()  # set when it failed, too
     if "port" not in place:
         thread.join()
         raise AssertionError("the clone cache did not start") from place.get("error")
@@ -133,7 +137,7 @@ def clone_cache(root: Path, tenants: Tenants, **changes: Any) -> Iterator[Clones
     finally:
         loop, stop = place["stop"]
         loop.call_soon_threadsafe(stop.set)
-        thread.join(60)
+        thread.join(120)
         assert ended.is_set(), "the clone cache did not end"
         if "error" in place:
             raise place["error"]

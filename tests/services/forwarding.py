@@ -29,5 +29,5 @@ def forwarded(kubectl: Kubectl, namespace: str, pod: str, port: int) -> Iterator
             yield wait_until(address, 30, f"port {port} of {pod} is forwarded")
         finally:
             process.terminate()
-            process.wait(10)
-            reading.join(10)
+            process.wait(60)
+            reading.join(60)

@@ -8,7 +8,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,16 +53,25 @@ class OperatorProcess:
         assert self.process.poll() is None, self.log.read_text()[-3000:]
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with opener.open(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
                 return str(answer.read().decode())
         except urllib.error.HTTPError as error:
             return error.read().decode()
+
+    def told(self, *lines: str) -> Callable[[], bool]:
+        """Whether its metrics have these lines: to wait for, a counter follows what it counts."""
+
+        def all_there() -> bool:
+            shown = self.get("/metrics")
+            return all(line in shown for line in lines)
+
+        return all_there
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Signal it and wait; its exit code."""
         assert self.process is not None
         self.process.send_signal(number)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self.process = None
         return code
 

@@ -73,7 +73,7 @@ async def _hung_up(connections: list[socket.socket]) -> AsyncIterator[None]:
         for each in connections:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while any(each.fileno() >= 0 for each in connections):
                 await asyncio.sleep(0.01)
 

@@ -102,7 +102,7 @@ def _running(home: Path) -> Iterator[PostgresServer]:
         yield server
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(120)
 
 
 def _answers(server: PostgresServer) -> bool:

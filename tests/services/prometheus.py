@@ -35,7 +35,7 @@ class Prometheus:
     def ask(self, path: str, **query: str) -> Any:
         """`data` of an answer of the HTTP API."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=10) as answer:
+        with opener.open(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
@@ -107,17 +107,17 @@ def prometheus_server(folder: Path, targets: Sequence[Target], rules: str) -> It
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def _ready(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
     assert process.poll() is None, log.read_text()[-3000:]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}/-/ready", timeout=2) as answer:
+        with opener.open(f"http://127.0.0.1:{port}/-/ready", timeout=10) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

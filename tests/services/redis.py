@@ -40,7 +40,7 @@ class RedisServer:
         """Kill it; what it held is gone."""
         if self.process:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
 
@@ -61,7 +61,7 @@ def redis_cluster(folder: Path) -> Iterator[list[RedisServer]]:
     servers = []
     for number in range(3):
         port = _cluster_port()
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf")
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-config-file", "nodes.conf")
         servers.append(RedisServer(port, folder / str(number), options))
     try:
         for server in servers:

@@ -33,7 +33,7 @@ class SandboxServer:
 
     def connected(self) -> AbstractContextManager[Sandbox]:
         """A connection, as a runner's attempt has one."""
-        return Sandbox.connected(self.volume, 30)
+        return Sandbox.connected(self.volume, 120)
 
     def others(self) -> list[str]:
         """Command lines of all processes in there but itself."""
@@ -73,7 +73,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Kill the sandbox and with it all that lives there: unshare, which waits for it, would leave it behind."""
     for child in _children(process.pid):
         os.kill(child, signal.SIGKILL)
-    process.wait(30)
+    process.wait(120)
 
 
 @contextmanager

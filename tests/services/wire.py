@@ -20,6 +20,7 @@ class Wire:
     """Of the target."""
     _server: socket.socket | None = None
     _open: list[socket.socket] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def mend(self) -> None:
         """Listen: on a free port the first time, on the same one afterwards."""
@@ -29,21 +30,35 @@ class Wire:
 
     def cut(self) -> None:
         """Refuse and reset."""
-        if self._server:
-            _hang_up(self._server)
+        with self._lock:
+            ended = [*([self._server] if self._server else []), *self._open]
             self._server = None
-        for connection in self._open:
-            _hang_up(connection)
-        self._open.clear()
+            self._open.clear()
+        for each in ended:
+            _hang_up(each)
 
     def _accept(self, server: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                client, _ = server.accept()
-                upstream = socket.create_connection((self.host, self.target))
+                self._connect(server, server.accept()[0])
+
+    def _connect(self, server: socket.socket, client: socket.socket) -> None:
+        """Nothing stays open when the target refuses, or when it was cut meanwhile."""
+        try:
+            upstream = socket.create_connection((self.host, self.target))
+        except OSError:
+            _hang_up(client)
+            return
+        with self._lock:
+            meant = self._server is server
+            if meant:
                 self._open += [client, upstream]
-                for way, one, other in ((self.upwards, client, upstream), (self.downwards, upstream, client)):
-                    threading.Thread(target=_pump, args=(way, one, other), daemon=True).start()
+        if not meant:
+            _hang_up(client)
+            _hang_up(upstream)
+            return
+        for way, one, other in ((self.upwards, client, upstream), (self.downwards, upstream, client)):
+            threading.Thread(target=_pump, args=(way, one, other), daemon=True).start()
 
     def upwards(self, chunk: bytes, target: socket.socket) -> bool:
         """Pass on what the client sent; False ends the connection."""

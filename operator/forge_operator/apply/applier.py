@@ -43,11 +43,19 @@ class _Rest:
 class Applier:
     """`offer` actions whenever they were decided anew."""
 
-    def __init__(self, writes: Writer, metrics: Metrics, leads: Callable[[], bool], at_once: int) -> None:
+    def __init__(
+        self,
+        writes: Writer,
+        metrics: Metrics,
+        leads: Callable[[], bool],
+        at_once: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._writes = writes
         self._metrics = metrics
         self._leads = leads
         self._at_once = at_once
+        self._clock = clock
         self._waiting: deque[Action] = deque()
         self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._rests: dict[str, _Rest] = {}
@@ -60,7 +68,7 @@ class Applier:
 
     def offer(self, actions: Sequence[Action]) -> None:
         """Take the newest decision: what is in hand goes on, the rest begins in this order."""
-        now = time.monotonic()
+        now = self._clock()
         self._waiting = deque(action for action in actions if not self._rests_now(action.key, now))
         self._start()
 
@@ -70,14 +78,14 @@ class Applier:
 
     def _start(self) -> None:
         while self._waiting and len(self._in_hand) < self._at_once and self._leads():
-            if time.monotonic() < self._all_rest_until:
+            if self._clock() < self._all_rest_until:
                 return
             action = self._waiting.popleft()
             if action.key not in self._in_hand:
                 self._in_hand[action.key] = asyncio.create_task(self._apply(action), name=action.key)
 
     async def _apply(self, action: Action) -> None:
-        began, outcome = time.monotonic(), "done"
+        began, outcome = self._clock(), "done"
         try:
             await self._writes.write(action)
             self._rests.pop(action.key, None)
@@ -90,12 +98,12 @@ class Applier:
             _log.exception("an action could not be applied", action=action.key)
         finally:
             del self._in_hand[action.key]
-            took = time.monotonic() - began
+            took = self._clock() - began
             self._metrics.writes.labels(type(action).__name__, outcome).observe(took)
             self._start()
 
     def _rest(self, action: Action, error: Exception | None) -> None:
-        now, before = time.monotonic(), self._rests.get(action.key)
+        now, before = self._clock(), self._rests.get(action.key)
         times = before.times + 1 if before else 1
         pause = min(FIRST_REST * 2 ** min(times - 1, 10), LONGEST_REST)
         if isinstance(error, Unavailable) and error.retry_after:

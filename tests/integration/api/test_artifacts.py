@@ -146,7 +146,7 @@ def by_hand(url: str, path: str, token: str) -> bytes:
     where = urlsplit(url)
     assert where.hostname
     assert where.port
-    with socket.create_connection((where.hostname, where.port), timeout=30) as line:
+    with socket.create_connection((where.hostname, where.port), timeout=120) as line:
         asked = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n"
         line.sendall(asked.encode())
         with line.makefile("rb") as answer:

@@ -173,7 +173,7 @@ def _sent(api: Api, pod: RunnerPod, length: int, sent: bytes, *, cut: bool = Fal
         f"PUT /internal/v1/attempts/1/caches/analysis HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {pod.token}\r\n"
         f"Content-Type: a/b\r\nContent-Digest: {digest(BODY)}\r\nContent-Length: {length}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", int(api.internal.rsplit(":", 1)[1])), timeout=10) as line:
+    with socket.create_connection(("127.0.0.1", int(api.internal.rsplit(":", 1)[1])), timeout=120) as line:
         line.sendall(head.encode() + sent)
         return b"" if cut else line.recv(4096)
 

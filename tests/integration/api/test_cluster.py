@@ -269,10 +269,10 @@ def test_the_program_serves_until_sigterm_and_then_ends_well(
         addresses = [f"http://127.0.0.1:{port}/readyz" for port in (public, internal)]
         wait_until(lambda: all(_ready(address) for address in addresses), what="both ports are ready")
         program.send_signal(signal.SIGTERM)
-        assert program.wait(40) == 0, (tmp_path / "log").read_text()
+        assert program.wait(120) == 0, (tmp_path / "log").read_text()
     finally:
         program.kill()
-        program.wait(10)
+        program.wait(60)
 
 
 def _ready(url: str) -> bool:

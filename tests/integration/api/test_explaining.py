@@ -23,7 +23,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def operator() -> AsyncIterator[ExplainingOperator]:
+async def operator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ExplainingOperator]:
+    monkeypatch.setattr("forge_api.operator.SECONDS", 60.0)  # a busy machine may need longer than a person waits
     namespace = (Kind.NAMESPACE, make_namespace("tenant-acme", tenant="acme"))
     queue = (Kind.JOB_QUEUE, make_queue(version=6, concurrency=0))
     async with explaining_operator(make_picture([namespace, queue])) as operator:

@@ -128,7 +128,7 @@ async def test_while_the_first_is_under_way_a_repetition_is_told_to_wait(
     monkeypatch.setattr(cluster, "request", slow)
     async with api.client() as client:
         first = asyncio.create_task(post(client, KEY))
-        await asyncio.wait_for(sent.wait(), 30)
+        await asyncio.wait_for(sent.wait(), 120)
         waiting = await post(client, KEY)
         assert (waiting.status_code, waiting.json()["code"]) == (409, "outstanding")
         assert waiting.headers["retry-after"] == "1"

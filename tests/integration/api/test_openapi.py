@@ -76,7 +76,6 @@ async def test_every_body_has_examples(api: Api) -> None:
         assert any("examples" in field or "example" in field for field in fields.values()), name
 
 
-@pytest.mark.timeout(300)
 async def test_generated_requests_never_make_a_failure_nor_an_answer_that_is_not_described(
     api: Api, tmp_path: Path
 ) -> None:
@@ -84,12 +83,12 @@ async def test_generated_requests_never_make_a_failure_nor_an_answer_that_is_not
     command: list[str | Path] = [
         program, "run", f"{api.public}/openapi.json", "--header", f"Authorization: Bearer {api.signer.token()}",
         "--phases", "examples,coverage,fuzzing", "--max-examples", "12", "--workers", "1", "--seed", "7",
-        "--exclude-path-regex", "/progress$|^/analyses/", "--request-timeout", "20", "--no-color",
+        "--exclude-path-regex", "/progress$|^/analyses/", "--request-timeout", "60", "--no-color",
         "--checks", ",".join(CHECKS),
     ]  # fmt: skip
 
     def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=280, check=False)
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=840, check=False)
 
     done = await asyncio.to_thread(run)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

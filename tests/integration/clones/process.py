@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
-from tests.services.clones import SYSTEM, Clones, Tenants
+from tests.services.clones import SYSTEM, UNHURRIED, Clones, Tenants
 from tests.services.waiting import wait_until
 
 PROGRAM = Path(__file__).with_name("service_program.py")
@@ -40,7 +40,9 @@ class Process:
         ready, tokens = self.folder / f"ready-{self.starts}", self.folder / f"tokens-{self.starts}"
         cluster = self.tenants.cluster
         tokens.write_text(json.dumps({"objects": cluster.objects, "tokens": cluster.tokens}))
-        settings = {"allowed_hosts": "127.0.0.1", "system_namespace": SYSTEM, **self.settings}
+        settings = {
+            "allowed_hosts": "127.0.0.1", "system_namespace": SYSTEM, **UNHURRIED, **self.settings,
+        }  # fmt: skip
         given = {"root": str(self.root), "ready": str(ready), "tokens": str(tokens), "settings": settings}
         command = [sys.executable, str(PROGRAM), json.dumps(given)]
         if self.volume:

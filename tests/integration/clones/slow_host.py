@@ -22,7 +22,7 @@ class Gate:
         """Wait when enough was sent."""
         if sent >= self.after and not self.open.is_set():
             self.reached.set()
-            self.open.wait(60)
+            self.open.wait(300)
 
 
 class _Gated:

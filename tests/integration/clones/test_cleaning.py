@@ -77,7 +77,7 @@ def test_mirrors_that_were_just_promised_or_are_being_fetched_stay(
     with gated(server.root, 0) as (slow, gate):
         asking = threading.Thread(target=lambda: clones.cache_of(slow.url("b.git")).brought(MAIN))
         asking.start()
-        assert gate.reached.wait(30)
+        assert gate.reached.wait(120)
         swept = clones.cleaner().swept(Sweep(unused_for=0, max_bytes=0))
         assert (swept.mirrors, swept.kept, swept.in_use) == (0, 2, 2)
         gate.open.set()

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +16,7 @@ from forge_core.clones import Wanted
 from forge_runner.clone_cache import NoCache
 from tests.integration.clones.process import Process
 from tests.integration.clones.slow_host import gated
-from tests.integration.clones.test_fetching import DIRECT, SERVED, Job, another_commit, written
+from tests.integration.clones.test_fetching import DIRECT, SERVED, Job, another_commit, posts, written
 from tests.integration.workspace.repositories import a_repository, git
 from tests.integration.workspace.servers import GitServer
 from tests.services.clones import Clones, Tenants, clone_cache
@@ -65,14 +64,14 @@ def test_a_writer_killed_in_the_middle_leaves_a_mirror_that_the_next_one_complet
     with gated(server.root, 500_000) as (slow, gate), ThreadPoolExecutor(1) as pool:
         job = Job(clones, slow.url("shop.git"), tmp_path / "first")
         asking = pool.submit(job.cache.brought, MAIN)
-        assert gate.reached.wait(30)
+        assert gate.reached.wait(120)
         [mirror] = clones.mirrors
         pids = wait_until(lambda: writers(mirror / "repository.git"), what="git fetches")
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         gate.open.set()
         with pytest.raises(NoCache, match="502"):
-            asking.result(60)
+            asking.result(120)
         assert written(job.fetched())["app.py"] == b"x = 1\n"
         assert job.way == SERVED + commit
     assert clones.mirrors == [mirror]
@@ -91,11 +90,11 @@ def test_a_killed_service_finds_its_mirrors_again_and_completes_what_was_half_wr
         [mirror] = running.mirrors
         new = another_commit(server.root / "shop.git", noise(3_000_000))
         asking = pool.submit(process.tenants.cache(running.url, jobs[1]).brought, MAIN)
-        assert gate.reached.wait(30)
+        assert gate.reached.wait(120)
         pids = wait_until(lambda: writers(mirror / "repository.git"), what="git fetches")
         process.kill()
         with pytest.raises(NoCache):
-            asking.result(60)
+            asking.result(120)
         again = process.start()
         cache = process.tenants.cache(again.url, jobs[2])
         if any(Path(f"/proc/{pid}").exists() for pid in pids):
@@ -174,21 +173,26 @@ def test_a_runner_does_not_wait_for_a_slow_first_fetch_which_serves_the_next_one
     server: GitServer, tenants: Tenants, tmp_path: Path
 ) -> None:
     commit = a_repository(server.root, "shop.git", {b"big": noise(3_000_000), b"app.py": b"x = 1\n"})
-    with (
-        clone_cache(tmp_path / "clones", tenants, patience=1.0) as clones,
-        gated(server.root, 500_000) as (slow, gate),
-    ):
-        cache = clones.cache_of(slow.url("shop.git"))
-        with pytest.raises(NoCache, match="still being fetched; clone directly"):
-            cache.brought(MAIN)
-        with pytest.raises(NoCache, match="still being fetched"):
-            clones.cache_of(slow.url("shop.git")).brought(MAIN)
-        gate.open.set()
-        [mirror] = clones.mirrors
-        wait_until(lambda: not (mirror / "writing").exists(), what="the fetch went on without them")
-        job = Job(clones, slow.url("shop.git"), tmp_path / "job")
-        assert job.fetched().commit == commit
-        assert job.way == SERVED + commit
+    root = tmp_path / "clones"
+    with gated(server.root, 500_000) as (slow, gate):
+        with clone_cache(root, tenants, patience=1.0) as clones:
+
+            def refused_while_it_is_fetched() -> bool:
+                with pytest.raises(NoCache, match="still being fetched; clone directly"):
+                    clones.cache_of(slow.url("shop.git")).brought(MAIN)
+                return gate.reached.is_set()
+
+            wait_until(refused_while_it_is_fetched, 60, "the fetch is in the middle of a pack")
+            assert refused_while_it_is_fetched()
+            [mirror] = clones.mirrors
+            gate.open.set()
+            wait_until(lambda: not (mirror / "writing").exists(), 60, "the fetch went on without them")
+        before = posts(slow)
+        with clone_cache(root, tenants) as clones:  # one that waits long enough on any machine
+            job = Job(clones, slow.url("shop.git"), tmp_path / "job")
+            assert job.fetched().commit == commit
+            assert job.way == SERVED + commit
+        assert posts(slow) - before == 1, "only its refs were asked for"
 
 
 def test_a_full_disk_whose_mirrors_are_all_promised_is_a_plain_refusal(
@@ -281,7 +285,7 @@ def test_a_client_that_is_cut_off_leaves_no_process_and_no_use_behind(
             b"POST /internal/v1/clones/repository.git/git-upload-pack HTTP/1.1\r\nHost: x\r\n"
             b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (pod.token.encode(), len(body)) + body
         )
-        assert client.recv(15) == b"HTTP/1.1 200 OK"
+        assert client.recv(15, socket.MSG_WAITALL) == b"HTTP/1.1 200 OK"
     repository = str(clones.mirrors[0] / "repository.git")
 
     def reading() -> bool:
@@ -311,10 +315,9 @@ def test_a_service_that_is_told_to_stop_ends_its_fetches(server: GitServer, tena
     with gated(server.root, 500_000) as (slow, gate), ThreadPoolExecutor(1) as pool:
         with clone_cache(tmp_path / "clones", tenants) as clones:
             asking = pool.submit(clones.cache_of(slow.url("shop.git")).brought, MAIN)
-            assert gate.reached.wait(30)
+            assert gate.reached.wait(120)
             [mirror] = clones.mirrors
-            begun = time.monotonic()
-        assert time.monotonic() - begun < 30
+        assert not gate.open.is_set(), "the host would have held it up for ever"
         assert writers(mirror / "repository.git") == []
         with pytest.raises(NoCache):
-            asking.result(60)
+            asking.result(120)

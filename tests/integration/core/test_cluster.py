@@ -76,7 +76,7 @@ async def test_a_watch_brings_each_change_even_a_large_one(cluster: Cluster, nam
     await cluster.delete(core("configmaps", namespace, "large"))
     seen = []
     version = listed["metadata"]["resourceVersion"]
-    async for kind, changed in cluster.watch(core("configmaps", namespace), version, seconds=20):
+    async for kind, changed in cluster.watch(core("configmaps", namespace), version, seconds=120):
         if changed["metadata"].get("name") == "large":
             seen.append((kind, len(changed["data"]["text"])))
             if kind == "DELETED":

@@ -41,7 +41,7 @@ async def cluster(kubeconfig: Path) -> AsyncIterator[Cluster]:
 async def plural(cluster: Cluster) -> AsyncIterator[str]:
     """A kind that was defined a moment ago."""
     name = f"w{uuid.uuid4().hex[:8]}s"
-    await apply(cluster, definition(name), asyncio.get_running_loop().time() + 30)
+    await apply(cluster, definition(name), asyncio.get_running_loop().time() + 120)
     yield name
     await cluster.delete(f"{DEFINITIONS}/{name}.{GROUP}")
 
@@ -53,7 +53,7 @@ async def test_once_it_is_counted_a_new_quota_lets_objects_in(cluster: Cluster, 
     hard = {f"count/{plural}.{GROUP}": "1"}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "one"}, "spec": {"hard": hard}}
     await cluster.create(core("resourcequotas", namespace), quota)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while "used" not in (await cluster.get(core("resourcequotas", namespace, "one"))).get("status", {}):
             await asyncio.sleep(0.1)
     made = {"apiVersion": f"{GROUP}/v1", "kind": plural.title(), "metadata": {"name": "first"}}

@@ -170,4 +170,4 @@ def test_a_finished_job_can_be_waited_for(kubectl: Kubectl, made: Made, place: s
         "lastTransitionTime": "2026-01-01T00:00:00Z",
     }
     set_status(kubectl, job, json.dumps({"status": {"phase": "Completed", "conditions": [condition]}}))
-    kubectl.run("-n", place, "wait", "--for=condition=Complete", f"aj/{job['metadata']['name']}", "--timeout=5s")
+    kubectl.run("-n", place, "wait", "--for=condition=Complete", f"aj/{job['metadata']['name']}", "--timeout=60s")

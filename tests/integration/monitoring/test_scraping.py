@@ -39,13 +39,13 @@ async def test_prometheus_reads_sizes_counts_an_increase_and_finds_nothing_to_co
     def look(port: int) -> None:
         target = Target(f"127.0.0.1:{port}", {"namespace": "f", "pod": "operator-a"})
         with prometheus_server(tmp_path, [target], RULES) as prometheus:
-            wait_until(lambda: prometheus.value('queue_size{queue="analysis", status="completed"}') == 1, 30)
-            assert prometheus.value('queue_size{queue="analysis", status="waiting"}') == 1
-            wait_until(lambda: prometheus.value('jobs_processed_total{queue="analysis", status="completed"}') == 0, 30)
+            prometheus.becomes(1, 'queue_size{queue="analysis", status="completed"}')
+            prometheus.becomes(1, 'queue_size{queue="analysis", status="waiting"}')
+            prometheus.becomes(0, 'jobs_processed_total{queue="analysis", status="completed"}')
             parts.metrics.ended([end(seconds=7)])
             wait_until(lambda: increase(prometheus) > 0, 30, "the increase is seen")
-            assert prometheus.value('job_duration_seconds_bucket{queue="analysis", le="5.0"}') == 0
-            assert prometheus.value('job_duration_seconds_bucket{queue="analysis", le="10.0"}') == 1
+            prometheus.becomes(1, 'job_duration_seconds_bucket{queue="analysis", le="10.0"}')
+            prometheus.becomes(0, 'job_duration_seconds_bucket{queue="analysis", le="5.0"}')
             wait_until(prometheus.evaluated, 30, "every rule was evaluated")
             firing = {name for name, state in prometheus.alerts().items() if state == "firing"}
             assert firing == set()

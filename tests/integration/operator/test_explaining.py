@@ -23,7 +23,7 @@ def ask(operator: OperatorProcess, uid: str, token: str = TOKEN) -> tuple[int, d
     url = f"http://127.0.0.1:{operator.port}/explain/{uid}"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())

@@ -87,7 +87,7 @@ def test_postgresql_away_starts_nothing_new_and_loses_no_end(
     postgresql.mend()
     wait_until(lambda: rows(history_url)["ends"][0] == "Completed", what="the history caught up")
     wait_until(reaches(kubectl, tenant_namespace, "waits", "Running"), 60, "the waiting job runs")
-    assert 'status="completed"} 1.0' in operator.get("/metrics")
+    wait_until(operator.told('status="completed"} 1.0'), what="the end is counted")
 
 
 def test_what_has_ended_is_kept_until_postgresql_holds_it(
@@ -107,7 +107,7 @@ def test_what_has_ended_is_kept_until_postgresql_holds_it(
                 '{"spec":{"cancel":true}}')  # fmt: skip
     wait_until(reaches(kubectl, tenant_namespace, "ends", "Completed"), 60, "the job ends all the same")
     wait_until(reaches(kubectl, tenant_namespace, "is-withdrawn", "Cancelled"), 90, "the other is cancelled")
-    wait_until(lambda: operator.health()["unrecorded"] >= 2, what="both ends wait to be recorded")
+    wait_until(lambda: operator.health().get("unrecorded", 0) >= 2, what="both ends wait to be recorded")
     decisions = decided(operator)
     wait_until(lambda: decided(operator) > decisions + 3, what="it has decided about all this several times")
     assert phase(kubectl, tenant_namespace, "ends") == "Completed"

@@ -68,7 +68,8 @@ def test_a_pod_that_stops_beating_is_replaced_and_its_attempt_charged(
     name = pod["metadata"]["name"]
     claim(operator, uid, pod)
     # Redis, the program that stands for a runner, then refuses to end, for it can't save: as one that hangs would.
-    kubectl.run("-n", tenant_namespace, "exec", name, "--", "redis-cli", "config", "set", "save", "3600 1")
+    refuse = ("-n", tenant_namespace, "exec", name, "--", "redis-cli", "config", "set", "save", "3600 1")
+    wait_until(lambda: kubectl.run(*refuse, check=False).returncode == 0, 60, "the program in the pod has started")
 
     beat = beating(operator, tenant_namespace, uid)
     wait_until(lambda: _no_error(beat), what="the tenant's user is there")

@@ -35,7 +35,7 @@ def test_a_breach_is_told_while_the_job_runs_and_its_end_is_an_event(
     assert phase(kubectl, tenant_namespace, "late") == "Running"
     [(alert,)] = breaches(history_url)
     assert (alert["data"]["name"], alert["data"]["limitSeconds"]) == ("late", 3)
-    assert f'forge_sla_breaches_total{{queue="{queue}"}} 1.0' in operator.get("/metrics")
+    wait_until(operator.told(f'forge_sla_breaches_total{{queue="{queue}"}} 1.0'), what="it is counted")
 
     operator.end(signal.SIGKILL)
     operator.start()
@@ -46,5 +46,5 @@ def test_a_breach_is_told_while_the_job_runs_and_its_end_is_an_event(
         [(_, fields)] = client.xrange(events_stream(tenant_namespace))
     assert fields["type"] == "analysis.completed"
     assert len(breaches(history_url)) == 1
+    wait_until(operator.told('forge_outbox_published_total{channel="events"} 1.0'), what="the event is counted")
     assert f'forge_sla_breaches_total{{queue="{queue}"}} 0.0' in operator.get("/metrics")
-    assert 'forge_outbox_published_total{channel="events"} 1.0' in operator.get("/metrics")

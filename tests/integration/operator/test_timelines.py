@@ -65,16 +65,17 @@ def test_a_job_that_waited_is_told_from_its_gate_to_its_record(
     wait_until(reaches(kubectl, tenant_namespace, "second", "Running"), 60, "the second runs")
     end_runner(kubectl, tenant_namespace, "second")
     wait_until(reaches(kubectl, tenant_namespace, "second", "Completed"), 60, "the second is completed")
-    wait_until(lambda: {What.DELIVERED, What.POD_ENDED} <= whats(operator, "second"), what="its event is delivered")
-    entries = timeline(operator, "second")
-    assert [entry.what for entry in entries] == [
+    course = [
         What.SUBMITTED, What.HELD, What.ADMITTED, What.JOB_CREATED, What.POD_SCHEDULED, What.IMAGE_PULLED,
         What.POD_STARTED, What.POD_ENDED, What.ENDED, What.RECORDED, What.DELIVERED,
     ]  # fmt: skip
+    wait_until(lambda: set(course) <= whats(operator, "second"), what="all of it is written")
+    entries = timeline(operator, "second")
+    assert [entry.what for entry in entries] == course
     [held] = [entry for entry in entries if entry.what is What.HELD]
     admitted = next(entry.at for entry in entries if entry.what is What.ADMITTED)
     assert held.detail["times"] == 1
-    assert abs((admitted - held.at).total_seconds() - held.detail["seconds"]) < 2
+    assert abs((admitted - held.at).total_seconds() - held.detail["seconds"]) < 10
     pulled = next(entry for entry in entries if entry.what is What.IMAGE_PULLED)
     assert pulled.detail == {"present": True} or pulled.detail["seconds"] > 0
     assert pulled.pod is not None
@@ -97,7 +98,8 @@ def test_a_job_cancelled_by_kubectl_has_a_receipt(
     assert told.decided_at is not None
     assert told.last_pod_ended_at is not None
     assert (told.refused_uploads, told.events) == (0, 0)
-    assert {What.CANCEL_ASKED, What.CANCELLING, What.POD_ENDED, What.ENDED} <= whats(operator, "one")
+    expected = {What.CANCEL_ASKED, What.CANCELLING, What.POD_ENDED, What.ENDED}
+    wait_until(lambda: expected <= whats(operator, "one"), what="all of it is written")
 
 
 def test_what_the_flight_recorder_does_costs_no_write_on_the_kubernetes_api(

@@ -122,7 +122,7 @@ def publisher(database: str, redis_url: str, *die: str | int) -> Iterator[subpro
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 @dataclass
@@ -136,12 +136,22 @@ class Running:
         """Of a metric of the channel `events`."""
         return self.metrics.registry.get_sample_value(name, {"channel": "events"}) or 0.0
 
+    async def reaches(self, name: str, value: float) -> None:
+        """Wait until a counter is there: what it counts is seen elsewhere a moment before."""
+
+        async def there() -> bool:
+            return self.value(name) >= value
+
+        await eventually(there, what=f"{name} reaches {value:g}")
+
 
 @asynccontextmanager
-async def publishing(history: History, url: str, length: int = 10_000, username: str = "") -> AsyncIterator[Running]:
-    """Publishes meanwhile."""
+async def publishing(
+    history: History, url: str, length: int = 10_000, username: str = "", seconds: float = 30.0
+) -> AsyncIterator[Running]:
+    """Publishes meanwhile; Redis has so many seconds to answer, after which nobody knows what it took."""
     running = Running(Metrics(list))
-    async with Progress.connect(url, username, "right" if username else "", seconds=1.0) as progress:
+    async with Progress.connect(url, username, "right" if username else "", seconds=seconds) as progress:
         kept = EventPublisher(Outbox(history), progress, running.metrics, lambda: running.leading, length)
         task = asyncio.create_task(kept.keep())
         try:

@@ -78,7 +78,9 @@ class Telling:
         """Wait until they are."""
 
         async def all_sent() -> bool:
-            return all(self.state(alert)[0] for alert in alerts)
+            with psycopg.connect(self.url) as connection:
+                unsent = "select count(*) from outbox where id = any(%s::uuid[]) and published_at is null"
+                return connection.execute(unsent, (list(alerts),)).fetchone() == (0,)
 
         await eventually(all_sent, what="the alerts are sent")
 
@@ -98,10 +100,20 @@ class Telling:
 
         await eventually(counted, what=f"{name} is {value:g}")
 
+    async def rests(self, seconds: float) -> None:
+        """Wait until the sink is left alone for longer than that: it is so once the failure is written."""
+
+        async def resting() -> bool:
+            return self.kept.rests > seconds
+
+        await eventually(resting, what=f"the sink rests for more than {seconds:g} s")
+
 
 @asynccontextmanager
-async def telling(history: History, url: str, destination: Destination, seconds: float = 1.0) -> AsyncIterator[Telling]:
-    """Alerts are sent meanwhile; a sink has so many seconds to answer."""
+async def telling(
+    history: History, url: str, destination: Destination, seconds: float = 60.0
+) -> AsyncIterator[Telling]:
+    """Alerts are sent meanwhile; a sink has so many seconds to answer: one that is given up may have taken it."""
     metrics = Metrics(list)
     kept = Alerting(Outbox(history), lambda: HttpSink.connect(destination, seconds), metrics, lambda: True)
     task = asyncio.create_task(kept.keep())
@@ -150,7 +162,7 @@ async def test_a_sink_that_refuses_connections_is_tried_again(history: History, 
 
 
 async def test_a_sink_that_hangs_is_given_up_in_time_and_tried_again(history: History, history_url: str) -> None:
-    async with receiving() as sink, telling(history, history_url, to(sink.url), seconds=0.3) as alerts:
+    async with receiving() as sink, telling(history, history_url, to(sink.url), seconds=1.0) as alerts:
         sink.hangs = True
         [alert] = await breach(history)
         await alerts.fails(alert, 1)
@@ -180,6 +192,7 @@ async def test_a_sink_that_asks_for_rest_gets_it(history: History, history_url: 
         async with telling(history, history_url, to(sink.url)) as alerts:
             [first] = await breach(history)
             await alerts.fails(first, 1)
+            await alerts.rests(60)
             [_, second] = await breach(history)
             alerts.hurry()
             assert alerts.kept.rests > 60

@@ -50,7 +50,7 @@ async def test_a_publisher_killed_at_a_step_loses_nothing(
     history: History, outbox: str, redis_url: str, step: tuple[str, str, int]
 ) -> None:
     with publisher(outbox, redis_url, *step) as process:
-        assert process.wait(60) == -signal.SIGKILL
+        assert process.wait(180) == -signal.SIGKILL
     assert unpublished(outbox) > 0
     async with publishing(history, redis_url):
         await all_published(outbox)

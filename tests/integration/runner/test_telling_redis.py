@@ -76,7 +76,7 @@ def test_a_runner_whose_user_redis_has_forgotten_reports_again_once_it_is_set(
     redis_one.start()
     asyncio.run(_set_user(redis_one.url))
     asyncio.run(eventually(heartbeat, what="a heartbeat after Redis was emptied"))
-    (runner.folder / "work/attempt-1/tmp/go").touch()
+    runner.let_go()
     assert runner.end() == Exit.SUCCEEDED, runner.output
     assert asyncio.run(_messages(redis_one.url))[-1].percent == 100
 

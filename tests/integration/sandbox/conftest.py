@@ -35,7 +35,7 @@ def hostile(sandbox: Sandbox) -> Hostile:
     """Runs a Python program in the sandbox."""
 
     def run(program: str, tree: Tree | None = None, **bounds: Any) -> Answer:
-        return sandbox.run([python(), "-c", program], Bounds(**{"seconds": 20.0, **bounds}), tree)
+        return sandbox.run([python(), "-c", program], Bounds(**{"seconds": 120.0, **bounds}), tree)
 
     return run
 

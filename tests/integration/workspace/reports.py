@@ -31,7 +31,7 @@ def an_assignment(url: str, ref: str = "", **changes: Any) -> Assignment:
     """An analysis of the repository at `url`, with the loopback address allowed."""
     about: dict[str, Any] = {
         "uid": "6f1f", "name": "nightly", "tenant": "acme", "queue": "analysis", "kind": "analysis", "attempts": 3,
-        "timeout": 120.0, "allowed_hosts": ("127.0.0.1",),
+        "timeout": 600.0, "allowed_hosts": ("127.0.0.1",),
     }  # fmt: skip
     credentials = bool(changes.pop("has_credentials", False))
     return Assignment(**{**about, **changes}, repository=Repository(url=url, ref=ref, has_credentials=credentials))

@@ -134,7 +134,7 @@ def test_the_operator_does_not_begin_with_a_sink_that_cant_be() -> None:
     }  # fmt: skip
     environment = {**os.environ, **{f"FORGE_{name}": value for name, value in settings.items()}}
     command = [sys.executable, "-m", "forge_operator"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == 2
     assert "FORGE_ALERTS_URL" in ended.stderr
     assert "hidden" not in ended.stderr
