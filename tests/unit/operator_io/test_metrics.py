@@ -248,7 +248,7 @@ async def test_a_path_names_its_resource(path: str, resource: str) -> None:
 
 ALLOWED = {
     "queue", "status", "reason", "outcome", "class", "action", "verb", "resource", "kind", "source", "dependency",
-    "channel", "port", "method", "route", "transport", "answer",
+    "channel", "port", "method", "route", "transport", "answer", "end", "cause",
 }  # fmt: skip
 """Each of a set that a program or an administrator bounds. Never a job, a tenant, a namespace or a message."""
 
