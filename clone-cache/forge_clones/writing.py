@@ -19,6 +19,7 @@ from typing import Final
 from forge_clones.mirrors import REPOSITORY, Mirror
 from forge_clones.refs import Advertised, advertised, is_commit_id, kept_as
 from forge_core.failures import Transient
+from forge_core.git.askpass import answers, askpass
 from forge_core.git.command import Check, Failed, Git, Stopped
 from forge_core.git.complaints import explained
 from forge_core.git.environment import git_environment
@@ -35,13 +36,6 @@ _BROKEN: Final = re.compile(
     re.IGNORECASE,
 )
 _FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_ASKPASS: Final = """#!/bin/sh
-case "$1" in
-  Username*) printf '%s\\n' "$FORGE_USERNAME" ;;
-  Password*) printf '%s\\n' "$FORGE_PASSWORD" ;;
-  *) exit 1 ;;
-esac
-"""
 log = get_logger("clones.writing")
 
 
@@ -81,9 +75,7 @@ class Writer:
         self._private = private
         self._limits = limits
         self._stopping = stopping
-        self._askpass = private / "askpass"
-        self._askpass.write_text(_ASKPASS)
-        self._askpass.chmod(0o700)
+        self._askpass = askpass(private)
         self.home = private / "home"
         """An empty folder: no git ever finds a configuration of its user."""
         self.home.mkdir()
@@ -193,11 +185,7 @@ class Writer:
     def _speaking(self, order: Order, repository: Path) -> Git:
         environment = git_environment(order.location, self.home, self._limits)
         if order.password:
-            environment |= {
-                "GIT_ASKPASS": str(self._askpass),
-                "FORGE_USERNAME": order.username,
-                "FORGE_PASSWORD": order.password,
-            }
+            environment |= answers(self._askpass, order.username, order.password)
         return Git(environment, repository, self._limits.seconds, own_group=True)
 
 
