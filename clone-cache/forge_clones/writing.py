@@ -21,7 +21,7 @@ from forge_clones.refs import Advertised, advertised, is_commit_id, kept_as
 from forge_core.failures import Transient
 from forge_core.git.askpass import answers, askpass
 from forge_core.git.command import Check, Failed, Git, Stopped
-from forge_core.git.complaints import explained
+from forge_core.git.complaints import explained, tells_of_damage
 from forge_core.git.environment import git_environment
 from forge_core.git.limits import Limits
 from forge_core.git.location import Location
@@ -31,10 +31,6 @@ ASK_SECONDS: Final = 30.0
 MANY_PACKS: Final = 24
 """Each fetch brings one; from so many on they are put together."""
 _FULL: Final = re.compile(r"no space left on device|disk quota exceeded|file too large", re.IGNORECASE)
-_BROKEN: Final = re.compile(
-    r"bad object|corrupt|missing|unable to read|not match index|inflate|loose object|object file|necessary objects",
-    re.IGNORECASE,
-)
 _FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 log = get_logger("clones.writing")
 
@@ -213,7 +209,7 @@ def _marked(mirror: Mirror) -> Iterator[None]:
         yield
     except (Failed, Stopped, OSError) as error:
         _tidy(mirror.repository)
-        if _BROKEN.search(str(error)):
+        if tells_of_damage(str(error)):
             mirror.suspect = True
         if not mirror.suspect:
             mirror.writing.unlink()
