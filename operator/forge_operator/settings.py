@@ -4,6 +4,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from forge_core.progress import EVENTS_LENGTH
+from forge_operator.known import WRITES_AT_ONCE
 from forge_operator.outbox.destination import Destination, Kind
 
 
@@ -43,7 +44,8 @@ class Settings(BaseSettings):
     """What the API shows when it asks for an explanation; empty: nobody may ask."""
     relist_seconds: float = Field(default=120.0, ge=1, le=3600)
     """Between two complete lists of everything, which repair what the watches missed."""
-    writes_at_once: int = Field(default=32, ge=1, le=500)
+    writes_at_once: int = Field(default=WRITES_AT_ONCE, ge=1, le=500)
+    """Requests to the API server at once, and jobs of a queue that one decision starts."""
 
     events_length: int = Field(default=EVENTS_LENGTH, ge=100, le=10_000_000)
     """CloudEvents kept in each tenant's Redis stream, approximately."""

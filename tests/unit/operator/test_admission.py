@@ -191,6 +191,15 @@ def test_a_tenant_at_its_cap_does_not_keep_others_from_starting() -> None:
     assert sorted(_started(picture)) == ["a0", "b"]
 
 
+def test_a_round_starts_no_more_jobs_than_are_written_at_once_and_the_next_goes_on() -> None:
+    jobs = [make_job(f"job-{number}", age=number) for number in range(5)]
+    picture = make_picture([(Kind.ANALYSIS_JOB, job) for job in jobs], surroundings=Surroundings(writes_at_once=3))
+    assert _started(picture) == ["job-4", "job-3", "job-2"]
+    for job in jobs[2:]:
+        picture.observe(Kind.JOB, "ADDED", make_child(job))
+    assert _started(picture) == ["job-1", "job-0"]
+
+
 def test_a_more_urgent_job_starts_first() -> None:
     objects = [
         (Kind.JOB_QUEUE, make_queue(version=6, concurrency=1)),
