@@ -17,7 +17,8 @@ from forge_clones.metrics import Metrics
 from forge_clones.mirrors import Mirrors
 from forge_clones.settings import Settings
 from forge_clones.writing import Writer
-from forge_core.identity import Identities, Kubernetes
+from forge_core.identity import Identities
+from forge_core.kube import Kubernetes
 from forge_core.names import CLONES_AUDIENCE
 
 GRACE_SECONDS: Final = 10
