@@ -1,17 +1,15 @@
 """The operator's settings, read once from the environment (prefix FORGE_)."""
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from forge_core.program import ProgramSettings
 from forge_core.progress import EVENTS_LENGTH
 from forge_operator.known import WRITES_AT_ONCE
 from forge_operator.outbox.destination import Destination, Kind
 
 
-class Settings(BaseSettings):
+class Settings(ProgramSettings):
     """Each field is the environment variable of the same name: `database_url` is FORGE_DATABASE_URL."""
-
-    model_config = SettingsConfigDict(env_prefix="FORGE_", frozen=True)
 
     database_url: str
     redis_url: str
@@ -37,7 +35,6 @@ class Settings(BaseSettings):
     """Jobs that a tenant may have running at once, over all queues, unless its namespace says otherwise."""
     kubeconfig: str | None = None
     """Outside of a cluster: a kubeconfig; KUBECONFIG is heeded too."""
-    log_level: str = "INFO"
     port: int = 8080
     """Of /metrics, /healthz, /readyz, and of what the API asks."""
     operator_token: SecretStr = SecretStr("")
