@@ -53,7 +53,7 @@ class Watch:
     async def _rest(self, error: ClusterError) -> None:
         self.connected = False
         self._failures += 1
-        asked = error.retry_after if isinstance(error, Unavailable) else None
-        pause = max(PAUSES.after(self._failures), min(asked or 0.0, PAUSES.longest))
+        asked = error.retry_after if isinstance(error, Unavailable) else 0.0
+        pause = max(PAUSES.after(self._failures), min(asked, PAUSES.longest))
         _log.info("a watch broke off", kind=self._source.kind, error=str(error)[:300], pause=pause)
         await asyncio.sleep(pause)
