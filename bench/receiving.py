@@ -3,7 +3,11 @@
 The pod's image is the deliveries' own runner: it has Python, and is on the nodes already.
 """
 
-from typing import Any, Final
+import json
+from string import Template
+from typing import Final
+
+import yaml
 
 from bench.place import ROOT
 from forge_core.cluster import Raw
@@ -16,52 +20,11 @@ URL: Final = f"http://{HOST}"
 RECEIVED: Final = f"/api/v1/namespaces/{NAMESPACE}/services/http:{NAME}:80/proxy/received"
 """For `kubectl get --raw`: what was received so far, in JSON."""
 _SCRIPT: Final = ROOT / "tests/services/receiver.py"
+_MANIFESTS: Final = ROOT / "tests/services/receiver.yaml"
 
 
 def manifests(image: str) -> list[Raw]:
     """The namespace and what is in it."""
-    named: dict[str, Any] = {"name": NAME, "namespace": NAMESPACE}
-    return [
-        {
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
-        },
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": named, "data": {"receiver.py": _SCRIPT.read_text()}},
-        {
-            "apiVersion": "v1", "kind": "Service", "metadata": named,
-            "spec": {"selector": {"app": NAME}, "ports": [{"port": 80, "targetPort": 8080}]},
-        },
-        {
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": named,
-            "spec": {
-                "selector": {"matchLabels": {"app": NAME}},
-                "template": {"metadata": {"labels": {"app": NAME}}, "spec": _pod(image)},
-            },
-        },
-    ]  # fmt: skip
-
-
-def _pod(image: str) -> Raw:
-    return {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "nodeSelector": {"node-role.kubernetes.io/control-plane": ""},  # the worker is for runners, and may be stopped
-        "tolerations": [{"key": "node-role.kubernetes.io/control-plane", "operator": "Exists"}],
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [
-            {
-                "name": "receiver",
-                "image": image,
-                "command": ["python", "/receiver/receiver.py", "8080"],
-                "readinessProbe": {"httpGet": {"path": "/received", "port": 8080}, "periodSeconds": 1},
-                "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}},
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": [{"name": "receiver", "mountPath": "/receiver"}],
-            }
-        ],
-        "volumes": [{"name": "receiver", "configMap": {"name": NAME}}],
-    }
+    script = json.dumps(_SCRIPT.read_text())
+    text = Template(_MANIFESTS.read_text()).substitute(namespace=NAMESPACE, name=NAME, image=image, script=script)
+    return list(yaml.safe_load_all(text))

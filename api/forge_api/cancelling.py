@@ -7,13 +7,13 @@ from typing import Final
 from uuid import UUID
 
 from forge_api.current import with_status
-from forge_api.kube import Kubernetes, merge, read
 from forge_api.problems import Problem
 from forge_core.cluster import Conflict, NotFound, analysis_jobs
 from forge_core.history.cancellation import API
 from forge_core.history.notes import Note, Notes, What
 from forge_core.history.queries import Job, Queries
 from forge_core.history.submissions import Submissions
+from forge_core.kube import Kubernetes, merge, read
 from forge_core.resource import Phase
 
 WAIT_SECONDS: Final = 10.0

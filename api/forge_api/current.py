@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from forge_api.kube import Kubernetes, read
 from forge_core.cluster import ClusterError, Raw, analysis_jobs
 from forge_core.durations import parse_timestamp
 from forge_core.history.queries import Job
+from forge_core.kube import Kubernetes, read
 from forge_core.resource import Phase
 
 

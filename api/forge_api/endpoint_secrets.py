@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
-from forge_api.kube import Kubernetes, create, edit, merge, remove
 from forge_api.problems import Problem, unavailable
 from forge_core.cluster import ApiError, ClusterError, NotFound, Refused, core
 from forge_core.durations import timestamp
 from forge_core.history.endpoints import Endpoint
+from forge_core.kube import Kubernetes, create, edit, merge, remove
 from forge_core.logs import get_logger
 from forge_core.names import COMPONENT_LABEL
 from forge_core.webhooks import SecretKey

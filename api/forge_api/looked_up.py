@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
-from forge_api.kube import Kubernetes, read
 from forge_core.cluster import ClusterError, Raw
+from forge_core.kube import Kubernetes, read
 from forge_core.logs import get_logger
 
 KEEP_SECONDS: Final = 30.0

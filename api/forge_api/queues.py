@@ -1,10 +1,10 @@
 """The queues of the cluster, as far as a submission needs them: which there are, and whom each serves."""
 
-from forge_api.kube import Kubernetes
 from forge_api.looked_up import LookedUp
 from forge_api.problems import Problem
 from forge_api.tenants import Labels
 from forge_core.cluster import Raw, job_queues
+from forge_core.kube import Kubernetes
 from forge_core.resource import Invalid, QueueSpec
 
 

@@ -20,13 +20,14 @@ from forge_core.history.queries import State
 from forge_core.logs import get_logger
 from forge_core.messages import BadMessage, ProgressMessage, TerminalMessage, decode_message
 from forge_core.names import progress_stream
+from forge_core.pauses import Pauses
 from forge_core.progress import BEGINNING, Entry, Progress, ProgressUnavailable
 
 BLOCK_MS: Final = 5000
 LOOK_SECONDS: Final = 5.0
 QUEUE_LENGTH: Final = 256
 """Messages that a listener may be behind."""
-PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+PAUSES: Final = Pauses(0.2, 5.0)
 log = get_logger("api.relay")
 
 
@@ -133,8 +134,8 @@ class _Tenant:
                     log.warning("progress can't be read", error=str(error))
                 self._away = True
                 self.settled.set()
-                await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
+                await asyncio.sleep(PAUSES.after(failures))
                 continue
             failures = 0
             for entry in entries:

@@ -16,7 +16,6 @@ from forge_api.estimating import Estimating
 from forge_api.internal.identity import Identities
 from forge_api.internal.upkeep import Kept, Upkeep
 from forge_api.keys import keys_from
-from forge_api.kube import Kubernetes
 from forge_api.metrics import Metrics
 from forge_api.operator import Operator
 from forge_api.queues import Queues
@@ -44,6 +43,7 @@ from forge_core.history.submissions import Submissions
 from forge_core.history.timeline import Timelines
 from forge_core.history.trends import Trends
 from forge_core.history.usage import Usages
+from forge_core.kube import Kubernetes
 from forge_core.progress import Progress
 
 STORES_AT_ONCE: Final = 4

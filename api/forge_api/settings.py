@@ -3,15 +3,13 @@
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from forge_core.program import ProgramSettings
 from forge_core.resource import Seconds
 
 
-class Settings(BaseSettings):
+class Settings(ProgramSettings):
     """Each field is the variable FORGE_<FIELD>."""
-
-    model_config = SettingsConfigDict(env_prefix="FORGE_", frozen=True)
 
     database_url: SecretStr
     redis_url: str
@@ -27,7 +25,6 @@ class Settings(BaseSettings):
     host: str = "0.0.0.0"
     public_port: int = 8080
     internal_port: int = 8081
-    log_level: str = "INFO"
     listeners_per_tenant: int = Field(default=200, ge=1)
     """Open progress sockets, event streams and followed logs of one tenant, in this replica."""
     system_namespace: str = ""

@@ -12,7 +12,6 @@ from typing import Final
 from uuid import UUID
 
 from forge_api.background import repeating
-from forge_api.kube import Kubernetes, create, merge, read
 from forge_api.metrics import Metrics
 from forge_core.cluster import (
     ApiError,
@@ -26,6 +25,7 @@ from forge_core.cluster import (
     analysis_jobs,
 )
 from forge_core.history.submissions import Submission, Submissions
+from forge_core.kube import Kubernetes, create, merge, read
 from forge_core.logs import get_logger
 from forge_core.names import ANALYSIS_ID_ANNOTATION, ANALYSIS_JOB_KIND, API_VERSION
 

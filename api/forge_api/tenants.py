@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from forge_api.kube import Kubernetes
 from forge_api.looked_up import LookedUp
 from forge_core.cluster import Raw, core
+from forge_core.kube import Kubernetes
 from forge_core.names import TENANT_LABEL
 
 Labels = Mapping[str, str]

@@ -13,6 +13,7 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
+from forge_core.git.complaints import tells_of_damage
 from forge_core.git.environment import git_environment
 from forge_core.git.limits import Limits
 
@@ -21,7 +22,6 @@ MAX_REQUEST: Final = 4 * 1024 * 1024
 SECONDS: Final = 900.0
 _CHUNK: Final = 64 * 1024
 _PROTOCOL: Final = re.compile(r"version=[012]")
-_BROKEN: Final = re.compile(rb"corrupt|bad object|unable to read|does not match index|inflate|loose object|missing")
 _SETTINGS: Final = (
     ("uploadpack.allowAnySHA1InWant", "true"),  # a runner asks for the commit that it was told
     ("uploadpack.allowFilter", "false"),
@@ -108,7 +108,7 @@ class UploadPack:
     async def _judge(self, child: asyncio.subprocess.Process, complaint: "asyncio.Future[bytes]") -> None:
         said = await complaint
         await child.wait()
-        self.broken = child.returncode != 0 and bool(_BROKEN.search(said))
+        self.broken = child.returncode != 0 and tells_of_damage(said.decode(errors="replace"))
 
     @asynccontextmanager
     async def _process(self) -> AsyncIterator[asyncio.subprocess.Process]:

@@ -4,19 +4,17 @@ from pathlib import Path
 from typing import Final
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from forge_clones.eviction import Rule
 from forge_core.git.limits import Limits
+from forge_core.program import ProgramSettings
 from forge_core.resource import Bytes, Seconds
 
 GIB: Final = 1024**3
 
 
-class Settings(BaseSettings):
+class Settings(ProgramSettings):
     """Each field is the variable FORGE_<FIELD>."""
-
-    model_config = SettingsConfigDict(env_prefix="FORGE_", frozen=True)
 
     clones_path: Path = Path("/clones")
     """The volume. It is this program's alone."""
@@ -39,7 +37,6 @@ class Settings(BaseSettings):
     """Of one fetch from a repository's host."""
     fetches_at_once: int = Field(default=4, ge=1, le=64)
     reads_at_once: int = Field(default=16, ge=1, le=256)
-    log_level: str = "INFO"
 
     @property
     def hosts(self) -> tuple[str, ...]:

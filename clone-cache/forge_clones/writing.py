@@ -19,8 +19,9 @@ from typing import Final
 from forge_clones.mirrors import REPOSITORY, Mirror
 from forge_clones.refs import Advertised, advertised, is_commit_id, kept_as
 from forge_core.failures import Transient
+from forge_core.git.askpass import answers, askpass
 from forge_core.git.command import Check, Failed, Git, Stopped
-from forge_core.git.complaints import explained
+from forge_core.git.complaints import explained, tells_of_damage
 from forge_core.git.environment import git_environment
 from forge_core.git.limits import Limits
 from forge_core.git.location import Location
@@ -30,18 +31,7 @@ ASK_SECONDS: Final = 30.0
 MANY_PACKS: Final = 24
 """Each fetch brings one; from so many on they are put together."""
 _FULL: Final = re.compile(r"no space left on device|disk quota exceeded|file too large", re.IGNORECASE)
-_BROKEN: Final = re.compile(
-    r"bad object|corrupt|missing|unable to read|not match index|inflate|loose object|object file|necessary objects",
-    re.IGNORECASE,
-)
 _FULL_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_ASKPASS: Final = """#!/bin/sh
-case "$1" in
-  Username*) printf '%s\\n' "$FORGE_USERNAME" ;;
-  Password*) printf '%s\\n' "$FORGE_PASSWORD" ;;
-  *) exit 1 ;;
-esac
-"""
 log = get_logger("clones.writing")
 
 
@@ -81,9 +71,7 @@ class Writer:
         self._private = private
         self._limits = limits
         self._stopping = stopping
-        self._askpass = private / "askpass"
-        self._askpass.write_text(_ASKPASS)
-        self._askpass.chmod(0o700)
+        self._askpass = askpass(private)
         self.home = private / "home"
         """An empty folder: no git ever finds a configuration of its user."""
         self.home.mkdir()
@@ -193,11 +181,7 @@ class Writer:
     def _speaking(self, order: Order, repository: Path) -> Git:
         environment = git_environment(order.location, self.home, self._limits)
         if order.password:
-            environment |= {
-                "GIT_ASKPASS": str(self._askpass),
-                "FORGE_USERNAME": order.username,
-                "FORGE_PASSWORD": order.password,
-            }
+            environment |= answers(self._askpass, order.username, order.password)
         return Git(environment, repository, self._limits.seconds, own_group=True)
 
 
@@ -225,7 +209,7 @@ def _marked(mirror: Mirror) -> Iterator[None]:
         yield
     except (Failed, Stopped, OSError) as error:
         _tidy(mirror.repository)
-        if _BROKEN.search(str(error)):
+        if tells_of_damage(str(error)):
             mirror.suspect = True
         if not mirror.suspect:
             mirror.writing.unlink()

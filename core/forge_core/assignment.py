@@ -4,6 +4,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from forge_core.pauses import Pauses
+
 MAX_BYTES: Final = 32 * 1024
 JITTER: Final = 0.5
 LONGEST_ASKED: Final = 30.0
@@ -29,8 +31,7 @@ class Backoff(_Model):
         """Seconds to wait after the `failed`-th failed attempt (1 is the first), ADR-006."""
         if self.type == "none":
             return 0.0
-        factor = 2 ** min(failed - 1, 30) if self.type == "exponential" else 1
-        return min(self.delay * factor, self.max_delay)
+        return Pauses(self.delay, self.max_delay).after(failed if self.type == "exponential" else 1)
 
     def obeyed(self, asked: float) -> float:
         """Seconds of a wait that the other side asked for (Retry-After): as far as the queue's longest pause."""

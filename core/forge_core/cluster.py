@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -18,6 +19,7 @@ from kubernetes.aio import client, config
 from pydantic_core import from_json
 
 from forge_core.names import ANALYSIS_JOBS, GROUP, JOB_QUEUES, VERSION
+from forge_core.retry_after import asked_for
 
 Raw = dict[str, Any]
 """One Kubernetes object, or a list of them, as the API server sent it."""
@@ -42,7 +44,8 @@ class ApiError(ClusterError):
     status: int
     reason: str
     message: str
-    retry_after: float | None = None
+    retry_after: float = 0.0
+    """Seconds that the API server asked to be left alone, 0 for none."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.reason}: {self.message}"
@@ -70,7 +73,7 @@ class Refused(ApiError):
 
 
 class Unavailable(ApiError):
-    """429 or 5xx: the same request may succeed later, after `retry_after` seconds if given."""
+    """429 or 5xx: the same request may succeed later, after `retry_after` seconds."""
 
 
 class Unreachable(ClusterError):
@@ -89,8 +92,7 @@ def _error(status: int, body: bytes, retry_after: str | None) -> ApiError:
         document = {}
     kind = _BY_STATUS.get(status) or (Unavailable if status == 429 or status >= 500 else Refused)
     message = str(document.get("message") or body[:300].decode(errors="replace"))
-    wait = float(retry_after) if retry_after and retry_after.isdigit() else None
-    return kind(status, str(document.get("reason") or status), message, wait)
+    return kind(status, str(document.get("reason") or status), message, asked_for(retry_after, datetime.now(UTC)))
 
 
 # --- paths -------------------------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ import hashlib
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import UUID
 
 from forge_core.cluster import TOKEN_REVIEWS, Call, NotFound, Raw, analysis_jobs, core, job_queues, jobs
+from forge_core.kube import SECONDS, Kubernetes, read
 from forge_core.maintenance import CLEANUP
 from forge_core.names import (
     ANALYSIS_JOB_KIND,
@@ -21,21 +22,11 @@ from forge_core.names import (
     child_job_name,
 )
 
-SECONDS: Final = 5.0
-"""Of one question to the cluster: a runner waits for the answer."""
 KEEP_SECONDS: Final = 30.0
 KEPT: Final = 20_000
 MAX_TOKEN: Final = 16 * 1024
 _POD_NAME: Final = "authentication.kubernetes.io/pod-name"
 _POD_UID: Final = "authentication.kubernetes.io/pod-uid"
-
-
-class Kubernetes(Protocol):
-    """The little of the Kubernetes API that is needed here; `forge_core.cluster.Cluster` is one."""
-
-    async def request(self, call: Call) -> Raw:
-        """One request and its JSON answer. Raises ClusterError's kinds."""
-        ...
 
 
 class BadToken(Exception):
@@ -106,14 +97,11 @@ class Identities:
         if not namespace or runner.namespace != namespace:
             raise NotAllowed("Maintenance is for runners in the system tenant's namespace only.")
         try:
-            queue = await self._read(job_queues(runner.queue))
+            queue = await read(self._kube, job_queues(runner.queue))
         except NotFound:
             raise NotAllowed("The job's queue is gone.") from None
         if queue.get("spec", {}).get("jobType") != CLEANUP:
             raise NotAllowed(f"Maintenance is for jobs of queues of jobType {CLEANUP} only.")
-
-    async def _read(self, path: str) -> Raw:
-        return await self._kube.request(Call("GET", path, {}, seconds=SECONDS))
 
     async def _asked(self, token: str) -> Runner:
         pod = await self._review(token)
@@ -141,11 +129,11 @@ class Identities:
         return _Pod(account[2], names[0], uids[0])
 
     async def _chain(self, pod: _Pod) -> Runner:
-        found = _same(await self._read(core("pods", pod.namespace, pod.name)), pod.uid, pod)
+        found = _same(await read(self._kube, core("pods", pod.namespace, pod.name)), pod.uid, pod)
         owner = _controller(found, "Job", "batch/")
-        job = _same(await self._read(jobs(pod.namespace, owner["name"])), owner["uid"], pod)
+        job = _same(await read(self._kube, jobs(pod.namespace, owner["name"])), owner["uid"], pod)
         owner = _controller(job, ANALYSIS_JOB_KIND, "forge-factory.dev/")
-        resource = _same(await self._read(analysis_jobs(pod.namespace, owner["name"])), owner["uid"], pod)
+        resource = _same(await read(self._kube, analysis_jobs(pod.namespace, owner["name"])), owner["uid"], pod)
         if job["metadata"]["name"] != child_job_name(owner["name"], owner["uid"]):
             raise NotAllowed("The pod's Job was not made by the operator.")
         spec = resource.get("spec", {})

@@ -8,6 +8,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -26,6 +27,7 @@ from forge_core.attempts import (
     Outcome,
 )
 from forge_core.maintenance import Ask, Done, Step
+from forge_core.retry_after import asked_for
 from forge_runner.result_files import StoredArtifact
 
 stamina.instrumentation.set_on_retry_hooks([])  # each wait is told to `on_wait`; the default hooks import half a second
@@ -38,9 +40,9 @@ _MOMENTARY: Final = frozenset({401, 408, 425, 429})
 
 
 class Away(Exception):
-    """The API, or what it stands on, can't answer now. `pause` is the time it asked for, if any."""
+    """The API, or what it stands on, can't answer now. `pause` is the seconds that it asked for, 0 for none."""
 
-    def __init__(self, message: str, pause: float | None = None) -> None:
+    def __init__(self, message: str, pause: float = 0.0) -> None:
         super().__init__(message)
         self.pause = pause
 
@@ -173,7 +175,8 @@ def _failure(response: httpx2.Response) -> Exception:
         return Fenced(said)
     sentence = f"the API answered {response.status_code}" + (f": {said}" if said else "")
     if response.status_code in _MOMENTARY or response.status_code >= 500:
-        return Away(sentence, _seconds(response.headers.get("Retry-After")))
+        asked = asked_for(response.headers.get("Retry-After"), datetime.now(UTC))
+        return Away(sentence, min(asked, LONGEST_PAUSE))
     return Refused(sentence)
 
 
@@ -183,10 +186,6 @@ def _problem(response: httpx2.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _seconds(header: str | None) -> float | None:
-    return min(float(header), LONGEST_PAUSE) if header and header.isascii() and header.isdigit() else None
 
 
 async def within(allowance: float, call: Callable[[], Awaitable[T]], on_wait: Callable[[str], None]) -> T:

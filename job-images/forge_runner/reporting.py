@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from forge_core.messages import ProgressMessage
+from forge_core.pauses import Pauses
 from forge_core.progress import ProgressUnavailable
 from forge_runner.outbox import Batch, Outbox
 
 INTERVAL: Final = 0.25
-FIRST_PAUSE: Final = 0.5
-LONGEST_PAUSE: Final = 10.0
+PAUSES: Final = Pauses(0.5, 10.0)
 
 
 class Sink(Protocol):
@@ -65,7 +65,7 @@ class Reporter:
                     await self._woken.wait()
             self._woken.clear()
             await self._send_what_is_due()
-            await asyncio.sleep(self._pause())
+            await asyncio.sleep(PAUSES.after(self._failures) or INTERVAL)
 
     async def flush(self, seconds: float) -> None:
         """Send what is left, giving up after `seconds` or at the first refusal."""
@@ -74,11 +74,6 @@ class Reporter:
                 self._failures = 0
                 while self._outbox.news and not self._failures:
                     await self._send_what_is_due()
-
-    def _pause(self) -> float:
-        if not self._failures:
-            return INTERVAL
-        return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10))
 
     async def _send_what_is_due(self) -> None:
         batch = self._outbox.take(time.monotonic())

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from string import Template
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,8 +20,7 @@ SECRET = "forge-job-webhook-demo"  # noqa: S105 - its name
 RECEIVER = "demo"
 """The receiver's namespace; the chart's values-local.yaml lets runners out to it, and allows its address."""
 HOST = f"receiver.{RECEIVER}.svc"
-HERE = Path(__file__).resolve().parent
-SCRIPT = HERE.parents[1] / "tests" / "services" / "receiver.py"
+SERVICES = Path(__file__).resolve().parents[2] / "tests" / "services"
 PAYLOAD = {"type": "greeting", "data": {"text": "Hello from Forge Jobs"}}
 _TELL = """
 import sys, urllib.request as r
@@ -42,12 +42,20 @@ def prepare(console: Console) -> None:
     image = _kubectl("get", "jobqueue", "webhooks", "-o", "jsonpath={.spec.image}")
     key = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     url = f"http://{HOST}/{secrets.token_hex(8)}"
-    _kubectl("apply", "-f", "-", stdin=(HERE / "demo-receiver.yaml").read_text().replace("IMAGE", image))
-    _apply("ConfigMap", "receiver", RECEIVER, data={"receiver.py": SCRIPT.read_text()})
+    _kubectl("apply", "-f", "-", stdin=manifests(image))
     _kubectl("-n", RECEIVER, "rollout", "status", "deployment/receiver", "--timeout=120s")
     _in_receiver(_TELL, key)
-    _apply("Secret", SECRET, NAMESPACE, stringData={"url": url, "secret": key})
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET, "namespace": NAMESPACE}}
+    held = {"url": url, "secret": key}
+    _kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps({**secret, "stringData": held}))
     console.print(f"A receiver is in the cluster, {url}: it takes what is signed by the key in Secret {SECRET}")
+
+
+def manifests(image: str) -> str:
+    """The receiver in its namespace, as YAML."""
+    script = json.dumps((SERVICES / "receiver.py").read_text())
+    text = Template((SERVICES / "receiver.yaml").read_text())
+    return text.substitute(namespace=RECEIVER, name="receiver", image=image, script=script)
 
 
 def spec(repository: str, before: str = "") -> dict[str, Any]:
@@ -93,11 +101,6 @@ def tell(console: Console, summary: dict[str, Any], call: dict[str, Any], forged
     ]
     for line in lines:
         console.print(line, markup=False, highlight=False)
-
-
-def _apply(kind: str, name: str, namespace: str, **held: dict[str, str]) -> None:
-    manifest = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, **held}
-    _kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(manifest))
 
 
 def _in_receiver(script: str, stdin: str) -> str:

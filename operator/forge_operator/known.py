@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from forge_core.webhooks import WEBHOOKS
+
+WRITES_AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every runner pod is told of the place it runs in."""
+    """What is set for the whole operator: what runner pods are told of the place they run in, and limits."""
 
     api_url: str = ""
     redis_url: str = ""
@@ -21,6 +24,9 @@ class Surroundings:
 
     clones_url: str = ""
     """Base URL of the clone cache; empty: there is none."""
+    writes_at_once: int = WRITES_AT_ONCE
+    """Requests to the API server at once. A round starts no more jobs: the others have their turn in the next, for what
+    waits of a decision is decided again."""
 
     def hosts_for(self, kind: str) -> tuple[str, ...]:
         """What a runner of a kind is told: whoever may be cloned from isn't thereby called, nor the other way round."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from forge_core import logs
 from forge_operator.actions import CreateJob
-from forge_operator.admission.admitting import STARTS, Admission
+from forge_operator.admission.admitting import Admission
 from forge_operator.apply.applier import Applier
 from forge_operator.decide import decision
 from forge_operator.lease import Lease
@@ -75,7 +75,7 @@ class Loop:
         made = decision(self._sink.picture, now)
         self._sink.picture.attention.take(made.looks)
         starting = [action.uid for action in made.actions if isinstance(action, CreateJob)]
-        cut = any(len(admission.admitted) >= STARTS for admission in made.rounds)
+        cut = any(admission.full for admission in made.rounds)
         self._metrics.latency.decided(starting, since, self._sink.picture.holds, cut)
         self._applier.offer(made.actions)
         self._saw(made.rounds, now)

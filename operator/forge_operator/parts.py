@@ -62,6 +62,7 @@ class Parts:
             settings.webhook_hosts,
             settings.tenant_max_running,
             settings.clones_url,
+            settings.writes_at_once,
         )
         self.picture = Picture(datetime.now(UTC), surroundings)
         self.metrics = Metrics(self._families, lambda queue: queue in self.picture.queues)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from forge_core.pauses import Pauses
 from forge_core.resource import SlaSpec
 from forge_operator.admission.starts import AllStarts
 from forge_operator.attention import Attention
@@ -35,8 +36,7 @@ from forge_operator.sla import Clocks
 from forge_operator.tenants import Tenants
 from forge_operator.unschedulable import Room, room_of
 
-FIRST_REFUSAL_SECONDS: Final = 2.0
-LONGEST_REFUSAL_SECONDS: Final = 60.0
+PAUSES_OF_A_REFUSAL: Final = Pauses(2.0, 60.0)
 
 _D = TypeVar("_D", bound=AnyDigest)
 
@@ -124,8 +124,7 @@ class Picture:
     def refused(self, uid: str, message: str, now: datetime) -> None:
         """The API server refused to create the job's Job: it is asked again later, each time after a longer pause."""
         times = self.refusals[uid].times + 1 if uid in self.refusals else 1
-        pause = min(FIRST_REFUSAL_SECONDS * 2 ** min(times - 1, 10), LONGEST_REFUSAL_SECONDS)
-        self.refusals[uid] = Refusal(message, now + timedelta(seconds=pause), times)
+        self.refusals[uid] = Refusal(message, now + timedelta(seconds=PAUSES_OF_A_REFUSAL.after(times)), times)
         self._look_again(uid)
 
     def noticed(self, uid: str, now: datetime) -> None:

@@ -9,8 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
 
 from forge_core import logs
 from forge_core.cluster import Cluster, ClusterError, Conflict, Raw, analysis_jobs
@@ -23,6 +22,7 @@ from forge_core.names import (
     SCHEDULE_LABEL,
     child_job_name,
 )
+from forge_core.program import WRONG_SETTING, ProgramSettings, settings_from_environment
 from forge_core.resource import Phase
 
 ANSWER_SECONDS: Final = 60.0
@@ -31,10 +31,8 @@ _LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$"
 _log = logs.get_logger("forge_operator.schedule")
 
 
-class Schedule(BaseSettings):
-    """Each field is the environment variable of the same name: `task` is FORGE_TASK."""
-
-    model_config = SettingsConfigDict(env_prefix="FORGE_", frozen=True)
+class Schedule(ProgramSettings):
+    """What the CronJob's pod is told."""
 
     schedule: Annotated[str, Field(pattern=_LABEL)]
     """The schedule's name: at most one AnalysisJob of it is open."""
@@ -45,7 +43,6 @@ class Schedule(BaseSettings):
     """Name and UID of the batch/v1 Job that the pod belongs to."""
     job_uid: Annotated[str, Field(min_length=1, max_length=64)]
     kubeconfig: str | None = None
-    log_level: str = "INFO"
 
 
 def manifest_of(schedule: Schedule, now: datetime) -> Raw:
@@ -107,16 +104,8 @@ async def _run(schedule: Schedule) -> int:
 
 def main() -> int:
     """0 when it was submitted or one is open, 1 when the API server refused or was away, 2 when a setting is wrong."""
-    logs.configure()
-    try:
-        schedule = Schedule()  # type: ignore[call-arg]  # pydantic reads them from the environment
-    except ValidationError as error:
-        for wrong in error.errors(include_input=False, include_url=False):
-            variable = f"FORGE_{'.'.join(map(str, wrong['loc'])).upper()}"
-            _log.error("a setting is wrong", variable=variable, why=wrong["msg"])
-        return 2
-    logs.configure(schedule.log_level)
-    return asyncio.run(_run(schedule))
+    schedule = settings_from_environment(Schedule, "forge_operator.schedule")
+    return WRONG_SETTING if schedule is None else asyncio.run(_run(schedule))
 
 
 if __name__ == "__main__":

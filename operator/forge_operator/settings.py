@@ -1,16 +1,15 @@
 """The operator's settings, read once from the environment (prefix FORGE_)."""
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from forge_core.program import ProgramSettings
 from forge_core.progress import EVENTS_LENGTH
+from forge_operator.known import WRITES_AT_ONCE
 from forge_operator.outbox.destination import Destination, Kind
 
 
-class Settings(BaseSettings):
+class Settings(ProgramSettings):
     """Each field is the environment variable of the same name: `database_url` is FORGE_DATABASE_URL."""
-
-    model_config = SettingsConfigDict(env_prefix="FORGE_", frozen=True)
 
     database_url: str
     redis_url: str
@@ -36,14 +35,14 @@ class Settings(BaseSettings):
     """Jobs that a tenant may have running at once, over all queues, unless its namespace says otherwise."""
     kubeconfig: str | None = None
     """Outside of a cluster: a kubeconfig; KUBECONFIG is heeded too."""
-    log_level: str = "INFO"
     port: int = 8080
     """Of /metrics, /healthz, /readyz, and of what the API asks."""
     operator_token: SecretStr = SecretStr("")
     """What the API shows when it asks for an explanation; empty: nobody may ask."""
     relist_seconds: float = Field(default=120.0, ge=1, le=3600)
     """Between two complete lists of everything, which repair what the watches missed."""
-    writes_at_once: int = Field(default=32, ge=1, le=500)
+    writes_at_once: int = Field(default=WRITES_AT_ONCE, ge=1, le=500)
+    """Requests to the API server at once, and jobs of a queue that one decision starts."""
 
     events_length: int = Field(default=EVENTS_LENGTH, ge=100, le=10_000_000)
     """CloudEvents kept in each tenant's Redis stream, approximately."""

@@ -16,11 +16,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from forge_api.kube import Kubernetes
 from forge_api.services import Services, services
 from forge_api.serving import serving
 from forge_api.settings import Settings
 from forge_core.cluster import Call, Conflict, NotFound, Raw, Unreachable, analysis_jobs, core, job_queues, jobs
+from forge_core.kube import Kubernetes
 from forge_core.names import (
     ANALYSIS_JOB_KIND,
     API_VERSION,

@@ -12,6 +12,47 @@ from tests.conftest import LOCAL, ROOT
 CHART: Final = ROOT / "helm" / "forge-jobs"
 VALUES: Final = ("values.yaml", "values-local.yaml", "values-large.yaml")
 Manifest = dict[str, Any]
+TENANT: Final = json.dumps({"demo": {"namespace": "tenant-demo"}})
+VARIANTS: Final[dict[str, dict[str, str]]] = {
+    "as it comes": {},
+    "with own PostgreSQL and Redis": {
+        "redis__enabled": "false",
+        "redis__external": '{"url": "rediss://redis.example.com:6380", "existingSecret": "r", "ports": [6380]}',
+        "postgres__enabled": "false",
+        "postgres__external": '{"existingSecret": "pg"}',
+    },
+    "with a managed Redis without users": {
+        "redis__enabled": "false",
+        "redis__external": '{"url": "redis://redis.example.com:6379", "managed": true}',
+    },
+    "with volumes for Redis and none for PostgreSQL": {
+        "redis__persistence": '{"enabled": true, "storageClassName": "fast"}',
+        "postgres__persistence__enabled": "false",
+    },
+    "with an identity provider": {"auth__jwksUrl": '"https://id.example.com/jwks"', "auth__localKey__create": "false"},
+    "without policies, quotas, queues and hook": {
+        "networkPolicy__enabled": "false",
+        "tenantDefaults__quota": "null",
+        "tenantDefaults__containerDefaults": "null",
+        "installQueues": "false",
+        "crds__apply": "false",
+        "userRoles__aggregate": "false",
+    },
+    "with Datadog's alerts": {"alerts": '{"sink": "datadog", "existingSecret": "datadog", "caSecret": "proxy-ca"}'},
+    "with alerts to a receiver": {"alerts": '{"sink": "webhook", "existingSecret": "hook", "ports": [8443]}'},
+    "watched": {
+        "monitoring": '{"enabled": true, "rulesFile": {"enabled": true}, "dashboards": {"enabled": true},'
+        ' "labels": {"release": "prometheus"}}'
+    },
+    "with a clone cache": {"cloneCache__enabled": "true", "monitoring": '{"enabled": true}'},
+    "with a clone cache without a volume": {
+        "cloneCache__enabled": "true",
+        "cloneCache__persistence__enabled": "false",
+        "networkPolicy__enabled": "false",
+    },
+    "under another name": {"installation": '"second"', "imagePullSecrets": '[{"name": "pull"}]'},
+}
+"""Values that change what is rendered: each variant by itself is to be valid and safe."""
 
 
 def helm(*arguments: str, check: bool = True, seconds: int = 120) -> subprocess.CompletedProcess[str]:
@@ -31,6 +72,11 @@ def render(values: str = "values.yaml", **settings: str) -> list[Manifest]:
     return [
         manifest for manifest in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if manifest
     ]  # ten times as fast
+
+
+def rendered(values: str = "values.yaml", **settings: str) -> list[Manifest]:
+    """`render` with a tenant, unless `tenants` is given."""
+    return render(values, **({"tenants": TENANT} | settings))
 
 
 def refusal(**settings: Any) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from forge_api.internal.identity import Runner
-from forge_api.kube import read
 from forge_api.problems import Problem
 from forge_api.services import Services
 from forge_core.attempts import EXHAUSTED, Claim
@@ -12,6 +11,7 @@ from forge_core.cluster import NotFound, Raw, core
 from forge_core.exits import FailureClass
 from forge_core.history.attempts import Draw, EarlierPod, Exhausted
 from forge_core.history.records import PodEnd
+from forge_core.kube import read
 
 
 async def claim(services: Services, runner: Runner, number_in_pod: int) -> Claim:

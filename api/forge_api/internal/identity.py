@@ -3,12 +3,12 @@
 A cluster that can't be asked is a 503, never a 401: a runner must not take it for a refusal.
 """
 
-from forge_api.kube import Kubernetes
 from forge_api.problems import Problem, unauthenticated, unavailable
 from forge_core import identity
 from forge_core.attempts import FENCED
 from forge_core.cluster import ClusterError
 from forge_core.identity import Runner
+from forge_core.kube import Kubernetes
 from forge_core.logs import get_logger
 from forge_core.names import TOKEN_AUDIENCE
 

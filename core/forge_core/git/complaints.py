@@ -9,6 +9,10 @@ from forge_core.failures import Permanent, Transient
 from forge_core.logs import redact
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_DAMAGE: Final = re.compile(
+    "bad object|corrupt|missing|unable to read|not match index|inflate|loose object|object file|necessary objects",
+    re.IGNORECASE,
+)
 
 
 class NoSuchCommit(Permanent):
@@ -83,6 +87,11 @@ def explained(complaint: str, host: str, ref: str) -> Permanent | Transient:
         if meaning.fits(complaint):
             return meaning.failure(meaning.sentence.format_map(words))
     return Transient("The repository could not be fetched from {host}: {detail}".format_map(words))
+
+
+def tells_of_damage(complaint: str) -> bool:
+    """Whether git complains of objects or packs on our own disk. It errs on the side of yes: an fsck finds out."""
+    return bool(_DAMAGE.search(complaint))
 
 
 def _last_words(complaint: str) -> str:

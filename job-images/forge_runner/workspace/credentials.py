@@ -4,22 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from forge_core.git.askpass import answers, askpass
 from forge_runner.report import Permanent
 
 MAX_BYTES: Final = 64 * 1024
 _TOKEN_USER: Final = "x-access-token"  # noqa: S105 - the user name that forges take beside a token
-
-# git runs this with its question as the only argument. It holds the paths of the secrets, not the secrets.
-_ASKPASS: Final = """#!/bin/sh
-case "$1" in
-  Username*) file=$FORGE_USERNAME_FILE; line=$FORGE_USERNAME ;;
-  Password*) file=$FORGE_PASSWORD_FILE; line= ;;
-  *) exit 1 ;;
-esac
-if [ -n "$file" ]; then IFS= read -r line < "$file" || [ -n "$line" ] || exit 1; fi
-carriage_return=$(printf '\\r')
-printf '%s\\n' "${line%"$carriage_return"}"
-"""
 
 
 @dataclass(frozen=True)
@@ -31,15 +20,7 @@ class Credentials:
 
     def environment(self, private: Path) -> dict[str, str]:
         """The variables by which git asks; writes the script that answers into `private`."""
-        script = private / "askpass"
-        script.write_text(_ASKPASS)
-        script.chmod(0o700)
-        return {
-            "GIT_ASKPASS": str(script),
-            "FORGE_USERNAME": _TOKEN_USER,
-            "FORGE_USERNAME_FILE": str(self.username_file or ""),
-            "FORGE_PASSWORD_FILE": str(self.password_file),
-        }
+        return answers(askpass(private), self.username_file or _TOKEN_USER, self.password_file)
 
     def values(self) -> tuple[str, str]:
         """User name and password, for a clone cache that asks the host on the job's behalf."""

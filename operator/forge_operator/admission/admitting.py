@@ -4,17 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from forge_operator.admission.allowances import allowances, cuts
 from forge_operator.admission.gates import Reach, Refused, Round, first_refusal, rate_window, why_closed
 from forge_operator.admission.turns import Standing, in_turn
 from forge_operator.digests import AnalysisJobDigest
 from forge_operator.picture import Picture
-
-STARTS: Final = 32
-"""Jobs that one round starts, as many as are written at once: the others have their turn in the next, for what waits
-of a decision is decided again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +20,11 @@ class Admission:
     admitted: list[AnalysisJobDigest] = field(default_factory=list)
     refused: list[tuple[AnalysisJobDigest, str, Refused]] = field(default_factory=list)
     """Each job that was asked about in vain, its tenant and why; who was passed over with it isn't in it."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it starts no more, although more might start now."""
+        return len(self.admitted) >= self.turn.picture.surroundings.writes_at_once
 
     def refusals(self) -> Iterator[tuple[AnalysisJobDigest, Refused]]:
         """Each job that goes on waiting, with its reason."""
@@ -91,7 +91,7 @@ def _admit(turn: Round, allowed: dict[str, int]) -> Admission:
         job = picture.analysis_jobs[uid]
         tenant, refusal = picture.tenant_of(job.namespace), first_refusal(turn, job)
         if refusal is None:
-            if len(admission.admitted) == STARTS:
+            if admission.full:
                 break
             admission.admitted.append(job)
             turn.admit(tenant)

@@ -8,19 +8,18 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from forge_core import logs
 from forge_core.cluster import ApiError, ClusterError, Conflict, NotFound, Refused, Unavailable
 from forge_core.ending import ended
 from forge_core.history.database import HistoryUnavailable
+from forge_core.pauses import Pauses
 from forge_operator.actions import Action
 from forge_operator.metrics import Metrics
+from forge_operator.rests import Rests
 
-FIRST_REST: Final = 0.5
-LONGEST_REST: Final = 30.0
-FORGET_SECONDS: Final = 120.0
+PAUSES: Final = Pauses(0.5, 30.0)
 
 _log = logs.get_logger(__name__)
 
@@ -30,14 +29,6 @@ class Writer(Protocol):
 
     async def write(self, action: Action) -> None:
         """Do it. Raises ClusterError or HistoryUnavailable when it has to be decided and tried again."""
-
-
-@dataclass(frozen=True)
-class _Rest:
-    """A key whose last write failed `times` in a row; `until` is monotonic."""
-
-    until: float
-    times: int
 
 
 class Applier:
@@ -58,7 +49,8 @@ class Applier:
         self._clock = clock
         self._waiting: deque[Action] = deque()
         self._in_hand: dict[str, asyncio.Task[None]] = {}
-        self._rests: dict[str, _Rest] = {}
+        self._rests = Rests(PAUSES)
+        """By key of an action."""
         self._all_rest_until = 0.0
 
     @property
@@ -69,12 +61,11 @@ class Applier:
     def offer(self, actions: Sequence[Action]) -> None:
         """Take the newest decision: what is in hand goes on, the rest begins in this order."""
         now = self._clock()
-        self._waiting = deque(action for action in actions if not self._rests_now(action.key, now))
+        self._waiting = deque(action for action in actions if self._is_free(action.key, now))
         self._start()
 
-    def _rests_now(self, key: str, now: float) -> bool:
-        rest = self._rests.get(key)
-        return key in self._in_hand or (rest is not None and now < rest.until)
+    def _is_free(self, key: str, now: float) -> bool:
+        return key not in self._in_hand and not self._rests.resting(key, now)
 
     def _start(self) -> None:
         while self._waiting and len(self._in_hand) < self._at_once and self._leads():
@@ -88,7 +79,7 @@ class Applier:
         began, outcome = self._clock(), "done"
         try:
             await self._writes.write(action)
-            self._rests.pop(action.key, None)
+            self._rests.worked(action.key)
         except (ClusterError, HistoryUnavailable) as error:
             outcome = _word(error)
             self._rest(action, error)
@@ -103,15 +94,11 @@ class Applier:
             self._start()
 
     def _rest(self, action: Action, error: Exception | None) -> None:
-        now, before = self._clock(), self._rests.get(action.key)
-        times = before.times + 1 if before else 1
-        pause = min(FIRST_REST * 2 ** min(times - 1, 10), LONGEST_REST)
+        now = self._clock()
+        pause, times = self._rests.failed(action.key, now), self._rests.times(action.key)
         if isinstance(error, Unavailable) and error.retry_after:
             # The whole API server asks for rest, not one object.
-            self._all_rest_until = max(self._all_rest_until, now + min(error.retry_after, LONGEST_REST))
-        self._rests[action.key] = _Rest(now + pause, times)
-        if len(self._rests) > 1000:
-            self._rests = {key: rest for key, rest in self._rests.items() if rest.until + FORGET_SECONDS > now}
+            self._all_rest_until = max(self._all_rest_until, now + min(error.retry_after, PAUSES.longest))
         quiet = isinstance(error, Conflict | NotFound) or times in {2, 3, 5, 6, 7}
         (_log.debug if quiet else _log.warning)(
             "a write failed", action=action.key, error=str(error)[:500], times=times, again_in=pause

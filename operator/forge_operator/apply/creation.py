@@ -13,13 +13,13 @@ from typing import Final
 from forge_core import logs
 from forge_core.cluster import ApiError, Cluster, ClusterError, Conflict, NotFound, Raw, Unavailable, jobs
 from forge_core.names import FIELD_MANAGER
+from forge_core.pauses import Pauses
 from forge_operator.actions import CreateJob
 from forge_operator.digests import Kind
 from forge_operator.observe.sink import Sink
 from forge_operator.reading import items, text
 
-FIRST_PAUSE: Final = 0.25
-LONGEST_PAUSE: Final = 10.0
+PAUSES: Final = Pauses(0.25, 10.0)
 TOO_MANY_REQUESTS: Final = 429
 IN_FLIGHT_SECONDS: Final = 90.0
 """A create that was sent longer ago than this can't take effect any more (the API server's own limit is 60 s)."""
@@ -41,7 +41,7 @@ class Creation:
         Raises Unavailable when the API server turned it away before anything was done.
         """
         self._sink.picture.hold(action.uid, action.queue, action.namespace)
-        pause, sent = FIRST_PAUSE, time.monotonic()
+        pauses, sent = iter(PAUSES), time.monotonic()
         while True:
             sends = self._leads() and self._is_wanted(action)
             sent = time.monotonic() if sends else sent
@@ -57,8 +57,7 @@ class Creation:
                 _log.warning(
                     "a creation's outcome is unknown: its slot is kept", uid=action.uid, error=str(error)[:300]
                 )
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                await asyncio.sleep(next(pauses))
                 if (action.namespace, action.uid) in self._sink.picture.jobs:
                     # The watch has told the outcome. To send it again could make a second one, once this is deleted.
                     self._sink.picture.release(action.uid)

@@ -5,28 +5,19 @@ AnalysisJob; event handlers write nothing. See docs/adr.
 """
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
 
 import kopf
 
 from forge_core.names import ANALYSIS_JOBS, GROUP, JOB_QUEUES, TENANT_LABEL, VERSION
+from forge_core.pauses import Pauses
 from forge_operator.digests import Kind
 from forge_operator.observe.sink import Sink
 
 PAGE: Final = 500
-
-
-class NeverEnding:
-    """Pauses in seconds between two tries, growing to a cap and never ending, each time from the beginning."""
-
-    def __iter__(self) -> Iterator[float]:
-        """0.5, 1, 2, 4, 5, 5, ..."""
-        pause = 0.5
-        while True:
-            yield pause
-            pause = min(pause * 2, 5.0)
+PAUSES: Final = Pauses(0.5, 5.0)
+"""Without an end: kopf gives a watch up after the last."""
 
 
 def settings() -> kopf.OperatorSettings:
@@ -35,7 +26,7 @@ def settings() -> kopf.OperatorSettings:
     made.posting.enabled = False
     made.scanning.disabled = True
     made.peering.standalone = True
-    made.networking.error_backoffs = NeverEnding()
+    made.networking.error_backoffs = PAUSES
     made.networking.request_timeout = 60.0
     made.watching.server_timeout = 290  # the API server takes whole seconds only
     made.watching.chunk_size = PAGE

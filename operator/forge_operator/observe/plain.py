@@ -5,14 +5,14 @@ from typing import Final
 
 from forge_core import logs
 from forge_core.cluster import Cluster, ClusterError, Gone, Unavailable
+from forge_core.pauses import Pauses
 from forge_operator.observe.kinds import Source
 from forge_operator.observe.relist import relist
 from forge_operator.observe.sink import Sink
 from forge_operator.reading import text
 
 WATCH_SECONDS: Final = 290
-FIRST_PAUSE: Final = 0.2
-LONGEST_PAUSE: Final = 5.0
+PAUSES: Final = Pauses(0.2, 5.0)
 
 _log = logs.get_logger(__name__)
 
@@ -25,7 +25,7 @@ class Watch:
         self._source = source
         self._sink = sink
         self._version = ""
-        self._pause = FIRST_PAUSE
+        self._failures = 0
         self.connected = False
 
     async def keep(self) -> None:
@@ -46,13 +46,14 @@ class Watch:
         watch = self._cluster.watch(self._source.path, self._version, WATCH_SECONDS, **self._source.query)
         async for event, raw in watch:
             self._version = text(raw, "metadata", "resourceVersion") or self._version
-            self._pause = FIRST_PAUSE
+            self._failures = 0
             if event != "BOOKMARK":
                 self._sink.seen(self._source.kind, event, raw, "watch")
 
     async def _rest(self, error: ClusterError) -> None:
         self.connected = False
-        asked = error.retry_after if isinstance(error, Unavailable) else None
-        _log.info("a watch broke off", kind=self._source.kind, error=str(error)[:300], pause=self._pause)
-        await asyncio.sleep(max(self._pause, min(asked or 0.0, LONGEST_PAUSE)))
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._failures += 1
+        asked = error.retry_after if isinstance(error, Unavailable) else 0.0
+        pause = max(PAUSES.after(self._failures), min(asked, PAUSES.longest))
+        _log.info("a watch broke off", kind=self._source.kind, error=str(error)[:300], pause=pause)
+        await asyncio.sleep(pause)

@@ -13,16 +13,18 @@ from typing import Final
 from forge_core import logs
 from forge_core.history.database import HistoryUnavailable
 from forge_core.history.outbox import Channel, Event, Outbox
+from forge_core.pauses import Pauses
 from forge_operator.metrics import Metrics
-from forge_operator.outbox.rests import Rests, pause_after
 from forge_operator.outbox.sinks import AlertSink, NotSent
+from forge_operator.rests import Rests
 
 LOOK_SECONDS: Final = 1.0
 AT_ONCE: Final = 4
 HELD_SECONDS: Final = 60.0
 """For so long nobody else sends a claimed alert: longer than a sink may take. After a death it is sent again."""
-LONGEST_PAUSE: Final = 900.0
-"""Seconds between two tries of one alert, at most."""
+PAUSES: Final = Pauses(1.0, 30.0)
+"""Of the sink, when it takes nothing."""
+PAUSES_OF_AN_ALERT: Final = Pauses(1.0, 900.0)
 
 _SINK: Final = "sink"
 _log = logs.get_logger(__name__)
@@ -42,7 +44,7 @@ class Alerting:
         self._open = sink
         self._metrics = metrics
         self._leads = leads
-        self._rests = Rests()
+        self._rests = Rests(PAUSES)
 
     @property
     def rests(self) -> float:
@@ -96,7 +98,7 @@ class Alerting:
 
     async def _postpone(self, alert: Event, error: NotSent) -> None:
         self._metrics.unpublished.labels(Channel.ALERTS).inc()
-        pause = max(pause_after(alert.tries + 1, LONGEST_PAUSE), error.wait)
+        pause = max(PAUSES_OF_AN_ALERT.after(alert.tries + 1), error.wait)
         given_up = await self._outbox.failed(alert.id, pause)
         if given_up:
             _log.error("an alert was refused too often and is given up", alert=str(alert.id), error=str(error))

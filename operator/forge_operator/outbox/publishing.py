@@ -15,11 +15,14 @@ from uuid import UUID
 from forge_core import logs
 from forge_core.history.database import HistoryUnavailable
 from forge_core.history.outbox import Channel, Event
+from forge_core.pauses import Pauses
 from forge_core.progress import EVENTS_LENGTH, ProgressUnavailable, StreamEvent
 from forge_operator.metrics import Metrics
-from forge_operator.outbox.rests import Rests
+from forge_operator.rests import Rests
 
 LOOK_SECONDS: Final = 0.5
+PAUSES: Final = Pauses(1.0, 30.0)
+"""Of a tenant whose stream can't be written."""
 AT_ONCE: Final = 16
 """Tenants published side by side; of those that failed last at most a quarter, for each may wait for its timeout."""
 BATCH: Final = 200
@@ -63,7 +66,7 @@ class EventPublisher:
         self._metrics = metrics
         self._leads = leads
         self._length = length
-        self._rests = Rests()
+        self._rests = Rests(PAUSES)
         self._in_hand: dict[str, asyncio.Task[None]] = {}
         self._turned: dict[str, float] = {}
         self._wake = asyncio.Event()

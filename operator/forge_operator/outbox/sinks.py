@@ -8,19 +8,17 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, Protocol, Self
 
 import aiohttp
 
 from forge_core import logs
 from forge_core.history.outbox import Event
+from forge_core.retry_after import asked_for
 from forge_operator.outbox.destination import Destination
 from forge_operator.outbox.formats import datadog, tags_of, text_of, title_of, webhook
 
 ANSWER_SECONDS: Final = 10.0
-LONGEST_WAIT: Final = 3600.0
-"""Seconds; a sink that asks for more is asked again after that."""
 OF_ONE_ALERT: Final = frozenset({400, 409, 410, 411, 413, 414, 415, 422, 431})
 """Statuses that say something of what was sent. All others (no right, no such place, too often, broken) are the
 sink's own, and hold for every alert."""
@@ -88,13 +86,13 @@ class HttpSink:
             answer = await self._session.post(self._url, data=body, headers=headers, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise NotSent(_why(error)) from None
-        status, asked = answer.status, answer.headers.get("Retry-After", "")
+        status, asked = answer.status, answer.headers.get("Retry-After")
         answer.close()  # whatever else it says isn't read
         if 200 <= status < 300:
             return
         if 300 <= status < 400:
             raise NotSent(f"answered {status}: redirects are not followed, correct alerts.url")
-        raise NotSent(f"answered {status}", wait_of(asked, datetime.now(UTC)), only_this=status in OF_ONE_ALERT)
+        raise NotSent(f"answered {status}", asked_for(asked, datetime.now(UTC)), only_this=status in OF_ONE_ALERT)
 
 
 @asynccontextmanager
@@ -105,19 +103,6 @@ async def sink_of(to: Destination) -> AsyncIterator[AlertSink]:
         return
     async with HttpSink.connect(to) as sink:
         yield sink
-
-
-def wait_of(retry_after: str, now: datetime) -> float:
-    """Seconds that a Retry-After header asks for (RFC 9110: a number or a date), within bounds; 0 when it says none."""
-    text = retry_after.strip()[:64]
-    if text.isascii() and text.isdigit():
-        return min(float(text), LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), LONGEST_WAIT)
 
 
 def _as_datadog(body: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from forge_core import logs
 from forge_core.history.database import HistoryUnavailable
 from forge_core.history.notes import Note
 from forge_core.history.records import JobRecord, Records
+from forge_core.pauses import Pauses
 from forge_operator.digests import AnalysisJobDigest, Kind
 from forge_operator.held import Change
 from forge_operator.metrics import Metrics
@@ -31,7 +32,7 @@ GATHER_SECONDS: Final = 0.25
 row in it a quarter of one, and under load a change comes every 20 ms."""
 STANDBY_SECONDS: Final = 600.0
 """For so long a standby keeps what it saw of a job that is gone."""
-PAUSES: Final = (0.5, 1.0, 2.0, 5.0)
+PAUSES: Final = Pauses(0.5, 5.0)
 
 _log = logs.get_logger(__name__)
 
@@ -135,8 +136,8 @@ class Recorder:
                 self._became(error="")
             except HistoryUnavailable as error:
                 self._became(error=str(error))
-                await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
+                await asyncio.sleep(PAUSES.after(failures))
 
     async def _due(self) -> None:
         while not self.backlog:

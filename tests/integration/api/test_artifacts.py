@@ -12,7 +12,7 @@ from forge_api.app import ROOTS
 from forge_core.attempts import MAX_ARTIFACTS
 from forge_core.resource import Phase
 from tests.builders.api import Api, MemoryCluster
-from tests.integration.api.test_internal import claim, commit, digest, recorded, reference, upload
+from tests.builders.runner_calls import claim, commit, digest, recorded, reference, upload
 
 pytestmark = pytest.mark.anyio
 PATCH = bytes(range(256)) * 4000

@@ -17,7 +17,7 @@ from forge_core.attempts import BASELINE
 from forge_core.history.records import JobRecord
 from forge_core.resource import Phase
 from tests.builders.api import Api, MemoryCluster, RunnerPod
-from tests.integration.api.test_internal import claim, commit, reference, upload
+from tests.builders.runner_calls import claim, commit, reference, upload
 
 pytestmark = pytest.mark.anyio
 VERSIONS = itertools.count(1)

@@ -16,7 +16,7 @@ from forge_core.attempts import MAX_CACHE_BYTES
 from forge_core.history.records import JobRecord
 from forge_core.resource import Phase
 from tests.builders.api import Api, MemoryCluster, RunnerPod
-from tests.integration.api.test_internal import VERSIONS, claim, commit, digest
+from tests.builders.runner_calls import VERSIONS, claim, commit, digest
 from tests.services.waiting import eventually
 
 pytestmark = pytest.mark.anyio

@@ -218,10 +218,13 @@ def test_a_receiver_that_takes_everything_is_not_praised() -> None:
 
 def test_the_local_installation_lets_deliveries_to_the_demos_receiver() -> None:
     part = demo.part_of("webhooks")
-    [receiver, service, deployment] = yaml.safe_load_all((part.HERE / "demo-receiver.yaml").read_text())
-    assert f"{service['metadata']['name']}.{receiver['metadata']['name']}.svc" == part.HOST
+    [namespace, script, service, deployment] = yaml.safe_load_all(part.manifests("example.com/image:1"))
+    assert f"{service['metadata']['name']}.{namespace['metadata']['name']}.svc" == part.HOST
     assert deployment["spec"]["selector"]["matchLabels"] == service["spec"]["selector"]
-    assert part.SCRIPT.is_file()
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == "example.com/image:1"
+    assert pod["volumes"][0]["configMap"]["name"] == script["metadata"]["name"]
+    assert script["data"]["receiver.py"] == (ROOT / "tests/services/receiver.py").read_text()
     values = yaml.safe_load((ROOT / "helm/forge-jobs/values-local.yaml").read_text())
     assert part.HOST in values["webhooks"]["allowedHosts"]
     assert {"kubernetes.io/metadata.name": part.RECEIVER} in [

@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from forge_core.durations import timestamp
 from forge_operator.outbox.destination import DATADOG_URL, BadDestination, Destination, Kind
 from forge_operator.outbox.formats import datadog, text_of, webhook
-from forge_operator.outbox.sinks import LONGEST_WAIT, wait_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -60,23 +59,6 @@ def test_whatever_a_job_is_called_titles_and_texts_keep_to_their_limits(namespac
 
 def test_a_repeat_is_told_with_the_same_id() -> None:
     assert webhook(alert())["id"] == webhook(alert())["id"] == "e-1"
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("", 0), ("120", 120), ("  7 ", 7), ("999999999999", LONGEST_WAIT), ("-5", 0), ("soon", 0), ("1.5", 0),
-        ("Sun, 01 Mar 2026 12:01:00 GMT", 60), ("Sun, 01 Mar 2020 12:01:00 GMT", 0),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_WAIT), ("Sun, 99 Xxx 2026 99:99:99 GMT", 0), ("\u0661", 0),
-    ],
-)  # fmt: skip
-def test_a_sinks_wish_for_rest_is_understood_and_bounded(header: str, seconds: float) -> None:
-    assert wait_of(header, NOW) == seconds
-
-
-@given(st.text(max_size=100))
-def test_no_header_breaks_the_reading_of_it(header: str) -> None:
-    assert 0 <= wait_of(header, NOW) <= LONGEST_WAIT
 
 
 def to(url: str, sink: Kind = "webhook", key: str = "k", *, allow_http: bool = False) -> Destination:

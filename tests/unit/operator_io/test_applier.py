@@ -9,7 +9,7 @@ import pytest
 
 from forge_core.cluster import Unavailable
 from forge_operator.actions import Action, SuspendJob
-from forge_operator.apply.applier import FIRST_REST, Applier
+from forge_operator.apply.applier import PAUSES, Applier
 from forge_operator.metrics import Metrics
 from tests.services.waiting import eventually
 
@@ -98,7 +98,7 @@ async def test_a_write_that_failed_rests_before_it_is_tried_again() -> None:
     applier.offer(actions("a", "b"))
     await eventually(lambda: _settled(applier))
     assert writes.begun == keys("a", "b")
-    now += FIRST_REST
+    now += PAUSES.first
     applier.offer(actions("a"))
     await eventually(lambda: _settled(applier))
     assert writes.begun == keys("a", "b", "a")

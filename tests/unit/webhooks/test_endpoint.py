@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from forge_core.webhooks import Target
-from forge_kinds.webhooks.calling import Answer, wait_of
+from forge_kinds.webhooks.calling import Answer
 from forge_kinds.webhooks.config import DeliveryConfig
 from forge_kinds.webhooks.delivery import concluded, signed
 from forge_kinds.webhooks.endpoint import Endpoint, read_endpoint
@@ -144,14 +144,3 @@ def test_what_may_pass_is_tried_again_after_what_was_asked_for(status: int) -> N
         concluded(Answer(status, 0.25, "later", wait=7), TO)
     assert failed.value.wait == 7
     assert failed.value.account["response"]["body"] == "later"
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("7", 7), ("0", 0), ("99999999999999999999", 3600), ("", 0), ("soon", 0), ("-5", 0), ("1.5", 0), ("٣", 0),
-        ("Sat, 31 Jan 2026 12:00:10 GMT", 9.3), ("Sat, 31 Jan 2020 12:00:10 GMT", 0), ("x" * 10_000, 0),
-    ],
-)  # fmt: skip
-def test_retry_after_is_a_number_or_a_date_and_anything_else_is_nothing(header: str, seconds: float) -> None:
-    assert wait_of(header, NOW) == pytest.approx(seconds)

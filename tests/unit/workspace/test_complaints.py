@@ -2,7 +2,7 @@
 
 import pytest
 
-from forge_core.git.complaints import cleaned, explained
+from forge_core.git.complaints import cleaned, explained, tells_of_damage
 from forge_runner.report import Permanent, Transient
 
 
@@ -41,6 +41,37 @@ def test_a_complaint_has_its_sentence(complaint: str, failure: type[Exception], 
     found = explained(complaint, "git.example", "nope")
     assert isinstance(found, failure)
     assert sentence in str(found)
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "fatal: bad object 1234",
+        "fatal: loose object 1234 (stored in objects/12/34) is corrupt",
+        "error: object file objects/12/34 is empty",
+        "error: packfile objects/pack/pack-1.pack does not match index",
+        "error: inflate: data stream error (incorrect header check)",
+        "fatal: unable to read tree 1234",
+        "error: Could not read 1234\nfatal: Failed to traverse parents: missing commit",
+        "error: remote did not send all necessary objects",
+    ],
+)
+def test_damage_of_a_repository_on_our_disk_is_known_by_its_complaint(complaint: str) -> None:
+    assert tells_of_damage(complaint)
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "fatal: couldn't find remote ref nope",
+        "fatal: Authentication failed for 'https://h/r/'",
+        "fatal: unable to access 'https://h/': Could not resolve host: h",
+        "fatal: the remote end hung up unexpectedly",
+        "",
+    ],
+)
+def test_what_a_host_answers_is_no_damage(complaint: str) -> None:
+    assert not tells_of_damage(complaint)
 
 
 def test_a_line_for_the_log_holds_no_credential_and_no_terminal_code() -> None:

@@ -10,17 +10,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import httpx2
 
+from forge_core.retry_after import asked_for
 from forge_kinds.webhooks.guard import Checked
 
 BODY_BYTES: Final = 1024
 CONNECT_SECONDS: Final = 5.0
 """For one of several addresses, so that the others get a turn."""
-LONGEST_WAIT: Final = 3600.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ async def _call(client: httpx2.AsyncClient, request: Request, place: tuple[Check
         body = await _beginning(answer)
     finally:
         await answer.aclose()
-    wait = wait_of(answer.headers.get("Retry-After", ""), datetime.now(UTC))
+    wait = asked_for(answer.headers.get("Retry-After"), datetime.now(UTC))
     return Answer(answer.status_code, time.monotonic() - began, body, wait)
 
 
@@ -120,19 +119,6 @@ async def _beginning(answer: httpx2.Response) -> str:
     except httpx2.HTTPError:
         pass
     return found[:BODY_BYTES].decode(errors="replace").replace("\x00", "")
-
-
-def wait_of(retry_after: str, now: datetime) -> float:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3: a number or a date); 0 when it says none."""
-    text = retry_after.strip()[:64]
-    if text.isascii() and text.isdigit():
-        return min(float(text), LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), LONGEST_WAIT)
 
 
 def _why(error: httpx2.HTTPError) -> str:

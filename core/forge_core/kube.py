@@ -1,15 +1,23 @@
-"""The little of the Kubernetes API that this program needs: one method, so tests can hold a small one in memory."""
+"""The little of the Kubernetes API that is needed while a person or a runner waits for an answer.
 
-from typing import Final
+One method, so that tests can hold a small one in memory.
+"""
+
+from typing import Final, Protocol
 
 from forge_core.cluster import JSON_PATCH, MERGE_PATCH, Call, Raw
-from forge_core.identity import Kubernetes
 from forge_core.names import FIELD_MANAGER
 
-__all__ = ["Kubernetes", "create", "edit", "merge", "read", "remove"]
-
 SECONDS: Final = 5.0
-"""A person or a runner waits for the answer."""
+"""Of one question to the cluster."""
+
+
+class Kubernetes(Protocol):
+    """`forge_core.cluster.Cluster` is one."""
+
+    async def request(self, call: Call) -> Raw:
+        """One request and its JSON answer. Raises ClusterError's kinds."""
+        ...
 
 
 async def read(kube: Kubernetes, path: str, **query: str) -> Raw:

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-FIRST_SECONDS: Final = 1.0
-LONGEST_SECONDS: Final = 30.0
+from forge_core.pauses import Pauses
 
-
-def pause_after(failures: int, longest: float = LONGEST_SECONDS) -> float:
-    """Seconds before the next try: 1, 2, 4, ... up to `longest`."""
-    return min(FIRST_SECONDS * 2.0 ** min(max(failures - 1, 0), 30), longest)
+KEPT: Final = 1000
+FORGET_SECONDS: Final = 120.0
+"""Over KEPT, who hasn't been tried for so long after its rest is forgotten: it may never be tried again."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +19,17 @@ class _Rest:
 class Rests:
     """By key; `now` is monotonic seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, pauses: Pauses) -> None:
+        self._pauses = pauses
         self._rests: dict[str, _Rest] = {}
 
     def failed(self, key: str, now: float, at_least: float = 0.0) -> float:
         """It failed once more; answers for how many seconds it rests (`at_least` is what the other side asked for)."""
         times = self.times(key) + 1
-        pause = max(pause_after(times), at_least)
+        pause = max(self._pauses.after(times), at_least)
         self._rests[key] = _Rest(now + pause, times)
+        if len(self._rests) > KEPT:
+            self._rests = {key: rest for key, rest in self._rests.items() if rest.until + FORGET_SECONDS > now}
         return pause
 
     def worked(self, key: str) -> bool:
