@@ -1,6 +1,7 @@
 """The internal API between runner and API server: claiming an attempt, storing artefacts, committing the outcome.
 
     POST /internal/v1/attempts                              ClaimRequest  -> 200 Claim | 409 problem `exhausted`
+         | 409 problem `done`: an attempt before has succeeded, and its result is stored
     PUT  /internal/v1/attempts/{attempt}/artifacts/{name}   bytes, Content-Type, Content-Digest (RFC 9530) -> 204
     PUT  /internal/v1/attempts/{attempt}/outcome            Outcome       -> 204
     GET  /internal/v1/attempts/{attempt}/baseline           -> 200 the artefact `baseline.json` of the analysis that the
@@ -35,6 +36,7 @@ MAX_REFUNDS: Final = 10
 """Disruptions that are refunded to one job; further ones are charged."""
 
 EXHAUSTED: Final = "exhausted"
+DONE: Final = "done"
 FENCED: Final = "fenced"
 
 

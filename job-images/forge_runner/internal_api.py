@@ -1,7 +1,7 @@
 """The runner's side of the internal API (forge_core.attempts): single tries, and trying again within an allowance.
 
 What can go wrong is told apart by what a runner can do about it: wait (`Away`), stop without a word (`Fenced`), end
-the job (`Exhausted`), or say that the API refuses (`Refused`).
+the job (`Exhausted`, `AlreadyDone`), or say that the API refuses (`Refused`).
 """
 
 import base64
@@ -17,6 +17,7 @@ import stamina
 from pydantic import ValidationError
 
 from forge_core.attempts import (
+    DONE,
     EXHAUSTED,
     FENCED,
     INTERNAL_PREFIX,
@@ -55,6 +56,10 @@ class Exhausted(Exception):
     """The budget of attempts is spent; the message is the API's sentence, which may name the last error."""
 
 
+class AlreadyDone(Exception):
+    """An attempt of another pod has succeeded and its result is stored; the message is the API's sentence."""
+
+
 class Refused(Exception):
     """The same call will be refused again."""
 
@@ -74,7 +79,7 @@ class InternalApi:
             yield cls(client, token_path)
 
     async def claim(self, number_in_pod: int) -> Claim:
-        """Ask for an attempt. Raises Exhausted, Fenced, Away, Refused."""
+        """Ask for an attempt. Raises AlreadyDone, Exhausted, Fenced, Away, Refused."""
         body = ClaimRequest(number_in_pod=number_in_pod).model_dump_json().encode()
         answer = await self._send("POST", "/attempts", body, {"Content-Type": "application/json"})
         try:
@@ -171,6 +176,8 @@ def _failure(response: httpx2.Response) -> Exception:
     said = str(problem.get("detail") or problem.get("error") or problem.get("title") or "")[:500]
     if response.status_code == 409 and problem.get("code") == EXHAUSTED:
         return Exhausted(said)
+    if response.status_code == 409 and problem.get("code") == DONE:
+        return AlreadyDone(said)
     if response.status_code == 409 and problem.get("code") == FENCED:
         return Fenced(said)
     sentence = f"the API answered {response.status_code}" + (f": {said}" if said else "")

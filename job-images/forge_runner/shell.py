@@ -20,7 +20,7 @@ from forge_core.messages import Termination
 from forge_core.names import BASELINE_PATH_ENV, CACHE_PATH_ENV
 from forge_runner.attempt import Ears, Surroundings, remove, run_attempt
 from forge_runner.caching import Caching
-from forge_runner.internal_api import Away, Exhausted, Fenced, InternalApi, Refused, within
+from forge_runner.internal_api import AlreadyDone, Away, Exhausted, Fenced, InternalApi, Refused, within
 from forge_runner.joblog import JobLog
 from forge_runner.pipe import MAX_MESSAGE, Progressed
 from forge_runner.result_files import StoredResult, Unfit
@@ -78,6 +78,9 @@ class Shell:
             return self._ending(exit_code, Failure(FailureClass.DISRUPTION, STOPPED_WORDS))
         except Fenced:
             return self._ending(Exit.INTERRUPTED, None, FENCED_WORDS)
+        except AlreadyDone as error:
+            self.teller.state("done", 100.0)
+            return self._ending(Exit.SUCCEEDED, None, str(error))
         except Exhausted as error:
             return self._ending(Exit.EXHAUSTED, self.last_failure, self._spent(str(error)))
 

@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 from forge_api.internal.identity import Runner
 from forge_api.problems import Problem
 from forge_api.services import Services
-from forge_core.attempts import EXHAUSTED, Claim
+from forge_core.attempts import DONE, EXHAUSTED, Claim
 from forge_core.cluster import NotFound, Raw, core
 from forge_core.exits import FailureClass
-from forge_core.history.attempts import Draw, EarlierPod, Exhausted
+from forge_core.history.attempts import Draw, EarlierPod, Exhausted, Succeeded
 from forge_core.history.records import PodEnd
 from forge_core.kube import read
 
 
 async def claim(services: Services, runner: Runner, number_in_pod: int) -> Claim:
-    """Raises Problem 409 `exhausted`, Fenced, HistoryUnavailable, ClusterError."""
+    """Raises Problem 409 `exhausted` or `done`, Fenced, HistoryUnavailable, ClusterError."""
     draw = Draw(
         job_uid=runner.job_uid,
         pod_uid=runner.pod_uid,
@@ -29,6 +29,9 @@ async def claim(services: Services, runner: Runner, number_in_pod: int) -> Claim
         if refunds:  # the operator writes these too, but its word may not have come yet
             await services.records.pods_ended(refunds)
             drawn = await services.attempts.claim(draw, datetime.now(UTC))
+    if isinstance(drawn, Succeeded):
+        services.metrics.claims.labels(DONE).inc()
+        raise Problem(409, f"Attempt {drawn.attempt} has succeeded, and its result is stored.", code=DONE)
     if isinstance(drawn, Exhausted):
         services.metrics.claims.labels(EXHAUSTED).inc()
         # Only the last error: it becomes the runner's last words, and the operator says the rest around it.

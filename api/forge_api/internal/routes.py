@@ -49,7 +49,7 @@ Number = Annotated[int, Path(ge=1, le=100_000)]
 
 @router.post("/attempts", responses=responses(409))
 async def claim(asked: ClaimRequest, services: Held, runner: Calling) -> Claim:
-    """Draw an attempt from the job's budget; 409 `exhausted` when it is spent, `fenced` when the job is over."""
+    """Draw an attempt from the job's budget; 409 `exhausted` when it is spent, `done` or `fenced`."""
     async with _refusals(services, runner, Sent(0, "claim")):
         return await claim_attempt(services, runner, asked.number_in_pod)
 

@@ -59,6 +59,13 @@ class Exhausted:
 
 
 @dataclass(frozen=True)
+class Succeeded:
+    """The job's work is done and stored, by this attempt: its pod was lost before the cluster knew of its end."""
+
+    attempt: int
+
+
+@dataclass(frozen=True)
 class Owner:
     """Who wants to write: the attempt's number in the job, and the pod that says it claimed it."""
 
@@ -123,8 +130,10 @@ class Attempts:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def claim(self, draw: Draw, now: datetime) -> int | Exhausted:
+    async def claim(self, draw: Draw, now: datetime) -> int | Exhausted | Succeeded:
         """The attempt's number in the whole job; the same pod and number_in_pod get the same answer again.
+
+        Once an attempt has succeeded there is nothing left to claim, and no budget to spend.
 
         Raises Fenced when the job is over or being cancelled, or another pod has claimed since this one did.
         """
@@ -138,6 +147,8 @@ class Attempts:
                 return int(repeated.number)
             await _refuse_when(connection, draw.job_uid, _OVER)
             earlier = (await connection.execute(_EARLIER, values)).mappings().all()
+            if succeeded := [row["number"] for row in earlier if row["outcome"] == "succeeded"]:
+                return Succeeded(int(succeeded[-1]))
             _refuse_superseded(earlier, draw.pod_uid)
             charged = [row for row in earlier if not row["refunded"]]
             if len(charged) >= draw.budget:

@@ -73,6 +73,24 @@ async def test_a_success_may_be_repeated_after_the_job_is_completed(api: Api, cl
     assert (late.status_code, late.json()["code"]) == (409, "fenced")
 
 
+@pytest.mark.parametrize("attempts", [1, 3])
+async def test_once_an_attempt_has_succeeded_its_pods_successor_is_told_so(
+    api: Api, cluster: MemoryCluster, attempts: int
+) -> None:
+    job = cluster.job("tenant-acme", "sample")
+    lost, successor = (cluster.pod("tenant-acme", job, attempts=attempts) for _ in range(2))
+    await claim(api, lost)
+    await commit(api, lost, 1)
+    cluster.disrupt(lost)
+    for number in (1, 1, 2):
+        answer = await claim(api, successor, number)
+        assert (answer.status_code, answer.json()["code"]) == (409, "done")
+    assert answer.json()["detail"] == "Attempt 1 has succeeded, and its result is stored."
+    assert (await upload(api, successor, 2, "late", SARIF)).json()["code"] == "fenced"
+    await api.services.records.write([recorded(job, Phase.CANCELLING)])
+    assert (await claim(api, successor)).json()["code"] == "fenced"
+
+
 async def test_attempts_of_all_pods_are_drawn_from_one_budget(api: Api, cluster: MemoryCluster) -> None:
     job = cluster.job("tenant-acme", "sample")
     first, second = cluster.pod("tenant-acme", job), cluster.pod("tenant-acme", job)

@@ -30,6 +30,8 @@ class Ledger:
     away: bool = False
     """Answer 503 to everything."""
     fenced: bool = False
+    done: str = ""
+    """What it says to a claim once another pod has done the work."""
     older: bool = False
     """As an API of the release before: it takes no stages."""
     refuse_claims: int = 0
@@ -57,6 +59,8 @@ class Ledger:
 
     def claim(self, number: int) -> tuple[int, dict[str, Any]]:
         """A claim in one pod: the same number gets the same answer."""
+        if self.done:
+            return 409, {"code": "done", "detail": self.done}
         if number not in self.claims:
             if len(self.claims) >= self.budget:
                 return 409, {"code": "exhausted", "detail": self.last_error}

@@ -299,6 +299,16 @@ def test_a_fenced_attempt_ends_quietly_and_never_with_zero(pod: PodMaker, ledger
     assert ledger.outcomes == {}
 
 
+def test_the_successor_of_a_pod_that_was_lost_after_its_success_does_nothing_again(
+    pod: PodMaker, ledger: Ledger
+) -> None:
+    ledger.done = "Attempt 1 has succeeded, and its result is stored."
+    runner = pod()
+    assert runner.end() == Exit.SUCCEEDED, runner.output
+    assert (runner.words.attempt, runner.words.message, runner.words.stage) == (0, ledger.done, "done")
+    assert (ledger.claims, ledger.artifacts, ledger.outcomes) == ({}, {}, {})
+
+
 def test_a_result_that_the_api_refuses_is_a_permanent_failure(pod: PodMaker, ledger: Ledger) -> None:
     ledger.refuse_artifacts = 413
     runner = pod()

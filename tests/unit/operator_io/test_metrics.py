@@ -288,9 +288,9 @@ async def test_the_number_of_series_follows_the_queues_and_nothing_else(parts: P
     assert grown(0, 0, 4) <= few + 4 * 90
 
 
-async def test_both_programs_expose_what_they_are_built_with() -> None:
+async def test_all_programs_expose_what_they_are_built_with() -> None:
     found = await exposed()
-    assert {metric.program for metric in found} == {"operator", "api"}
+    assert {metric.program for metric in found} == {"operator", "api", "clones"}
     assert (
         Exposed("forge_api_requests", "api", "counter", "Requests answered.", ("port", "method", "route", "status"))
         in found
