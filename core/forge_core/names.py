@@ -94,6 +94,7 @@ JOB_SECRET_PREFIX: Final = "forge-job-"  # noqa: S105 - of a name
 WORK_PATH: Final = "/work"
 """An emptyDir; the only writable place of a runner besides /tmp."""
 SANDBOX_PATH: Final = "/sandbox"
+SANDBOX_PATH_ENV: Final = "FORGE_SANDBOX_PATH"
 """In pods with a sandbox: the volume that it shares with the runner, and its only writable place."""
 TERMINATION_PATH: Final = "/dev/termination-log"
 

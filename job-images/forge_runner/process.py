@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from forge_core.messages import MAX_LINE
-from forge_core.names import CLONES_TOKEN_PATH_ENV, CLONES_URL_ENV, SECRET_PATH_ENV
+from forge_core.names import CLONES_TOKEN_PATH_ENV, CLONES_URL_ENV, SANDBOX_PATH_ENV, SECRET_PATH_ENV
 from forge_runner.pipe import MAX_PIPE_LINE, Failed, Finished, Logged, Progressed, decode_line
 from forge_runner.reaping import end_all_children, signal_group
 
@@ -20,7 +20,8 @@ COMMAND: Final = (sys.executable, "-P", "-s", "-m", "forge_runner.child")
 _DRAIN_SECONDS: Final = 5.0
 _CHUNK: Final = 64 * 1024
 _HANDED_ON: Final = (
-    "PATH", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", SECRET_PATH_ENV, CLONES_URL_ENV, CLONES_TOKEN_PATH_ENV,
+    "PATH", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", SECRET_PATH_ENV, SANDBOX_PATH_ENV, CLONES_URL_ENV,
+    CLONES_TOKEN_PATH_ENV,
 )  # fmt: skip
 """Variables of the pod that the work may see."""
 

@@ -16,6 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, Final
 
+from forge_core.names import SANDBOX_PATH, SANDBOX_PATH_ENV
 from forge_core.sandbox import KEPT, READY, Answer, Bounds, Ended, Misfit, Order, address, new_archive, receive, send
 from forge_core.sandbox import TREE as TREE_FOLDER
 
@@ -24,6 +25,11 @@ CONNECT_SECONDS: Final = 60.0
 MARGIN_SECONDS: Final = 120.0
 """Beyond an order's own time: for unpacking, ending and clearing."""
 _POLL_SECONDS: Final = 0.1
+
+
+def shared_volume() -> Path:
+    """Where the pod's sandbox shares its volume with the runner."""
+    return Path(os.environ.get(SANDBOX_PATH_ENV, SANDBOX_PATH))
 
 
 class SandboxLost(Exception):

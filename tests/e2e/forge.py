@@ -134,20 +134,22 @@ class Jobs:
     names: list[str] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)
 
-    def submit(self, url: str, queue: str = "analysis", name: str = "", **spec: Any) -> str:
-        """Apply an AnalysisJob for the repository at `url` with kubectl; returns its name."""
+    def apply(self, queue: str, name: str = "", **spec: Any) -> str:
+        """Apply an AnalysisJob with kubectl; returns its name."""
         name = name or f"e2e-{uuid.uuid4().hex[:8]}"
         self.names.append(name)
+        self.forge.kubectl.apply({
+            "apiVersion": API_VERSION, "kind": "AnalysisJob",
+            "metadata": {"name": name, "namespace": self.forge.tenant_namespace},
+            "spec": {"queue": queue, **spec},
+        })  # fmt: skip
+        return name
+
+    def submit(self, url: str, queue: str = "analysis", name: str = "", **spec: Any) -> str:
+        """The same for the repository at `url`."""
         ref = spec.pop("ref", "main")
         repository = {"url": url, "ref": ref, **spec.pop("repository", {})}
-        manifest = {
-            "apiVersion": API_VERSION,
-            "kind": "AnalysisJob",
-            "metadata": {"name": name, "namespace": self.forge.tenant_namespace},
-            "spec": {"queue": queue, "repository": repository, **spec},
-        }
-        self.forge.kubectl.apply(manifest)
-        return name
+        return self.apply(queue, name, repository=repository, **spec)
 
     def queue(self, like: str = "analysis", **changes: Any) -> str:
         """A JobQueue like an installed one with changes to its spec; returns its name."""
@@ -168,21 +170,13 @@ class Jobs:
 
     def rehearse(self, queue: str, *plan: str) -> str:
         """Apply a job that follows the plan, one entry an attempt: `fail/no route`; returns its name."""
-        name = f"e2e-{uuid.uuid4().hex[:8]}"
-        self.names.append(name)
-        paths = [f"{number}/{what}" for number, what in enumerate(plan, 1)]
-        self.forge.kubectl.apply({
-            "apiVersion": API_VERSION, "kind": "AnalysisJob",
-            "metadata": {"name": name, "namespace": self.forge.tenant_namespace},
-            "spec": {"queue": queue, "config": {"paths": paths}},
-        })  # fmt: skip
-        return name
+        return self.apply(queue, config={"paths": [f"{number}/{what}" for number, what in enumerate(plan, 1)]})
 
-    def sized_queue(self, cpu: str, memory: str, **changes: Any) -> str:
-        """A queue like `analysis` whose only class has that size, requested and as its limit."""
+    def sized_queue(self, cpu: str, memory: str, like: str = "analysis", **changes: Any) -> str:
+        """A queue like an installed one, whose only class has that size, requested and as its limit."""
         size = {"cpu": cpu, "memory": memory}
         classes = {"only": {"requests": size, "limits": size}}
-        return self.queue(resourceClasses=classes, defaultResourceClass="only", **changes)
+        return self.queue(like, resourceClasses=classes, defaultResourceClass="only", **changes)
 
     def clear(self) -> None:
         """Delete all of it."""

@@ -4,22 +4,27 @@
     POST /any/path?answers=500,200    answered with one status after the other, the last one for good (left out: 200)
     GET  /received                    what was posted so far, in JSON: path, at, status, headers, body (base64)
 
-Further words of a POST's query: `retry-after`, `location` (headers of each answer but 2xx), `body` (its text).
+Further words of a POST's query: `retry-after`, `location` (headers of each answer but 2xx), `body` (its text),
+`seconds` (`20,0`: how long each answer is waited for, as with `answers`).
 """
 
 import base64
 import hashlib
 import hmac
 import json
+import ssl
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 TOLERANCE = 300
+USUALLY = {"answers": "200", "seconds": "0"}
 
 
 class Receiver(ThreadingHTTPServer):
@@ -34,11 +39,28 @@ class Receiver(ThreadingHTTPServer):
         self.received: list[dict[str, Any]] = []
         self.secret = ""
         self.times: Counter[str] = Counter()
+        self.pause: Callable[[], object] = lambda: None
+        """Called by each delivery once it is noted and before it is answered."""
 
     @property
     def port(self) -> int:
         """Where it listens."""
         return int(self.server_address[1])
+
+
+@contextmanager
+def receiving(address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """A receiver in a thread."""
+    with Receiver((address, port)) as receiver:
+        if tls:
+            receiver.socket = tls.wrap_socket(receiver.socket, server_side=True)
+        thread = threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            receiver.shutdown()
+            thread.join()
 
 
 def is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
@@ -50,6 +72,12 @@ def is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
     digest = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), text, hashlib.sha256).digest()
     wanted = f"v1,{base64.b64encode(digest).decode()}"
     return any(hmac.compare_digest(wanted, each) for each in headers.get("webhook-signature", "").split(" "))
+
+
+def _of(values: str, number: int) -> int:
+    """The `number`th of them (0 is the first), the last one for good."""
+    each = values.split(",")
+    return int(each[min(number, len(each) - 1)])
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -64,13 +92,15 @@ class Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
         with self.server.lock:
-            answers = [int(status) for status in asked.get("answers", "200").split(",")]
-            status = answers[min(self.server.times[self.path], len(answers) - 1)]
+            time_of_it = self.server.times[self.path]
             self.server.times[self.path] += 1
+            status, seconds = (_of(asked.get(word, usual), time_of_it) for word, usual in USUALLY.items())
             if self.server.secret and not is_signed(self.server.secret, headers, body):
                 status = 401
             seen = {"path": self.path, "at": at, "status": status, "headers": headers}
             self.server.received.append({**seen, "body": base64.b64encode(body).decode()})
+        self.server.pause()
+        time.sleep(seconds)
         named = {"Retry-After": asked.get("retry-after"), "Location": asked.get("location")}
         self._answer(status, asked.get("body", "").encode(), {} if 200 <= status < 300 else named)
 

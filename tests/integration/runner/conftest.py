@@ -30,6 +30,4 @@ def pod(ledger: Ledger, tmp_path: Path) -> Iterator[PodMaker]:
 
     yield make
     for each in pods:
-        if each.process and each.process.poll() is None:
-            each.process.kill()
-            each.process.communicate()
+        each.kill()

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from forge_core.assignment import Assignment, Backoff, Repository
+from forge_core.assignment import Assignment, Backoff, Repository, Sandbox
 from forge_core.messages import Termination
 
 RUNNER = (sys.executable, str(Path(__file__).with_name("runner_program.py")))
@@ -21,25 +21,29 @@ class Pod:
     folder: Path
     api_url: str
     kind: str = "succeed"
+    uid: str = UID
+    tenant: str = TENANT
+    token: str = "first-token"
     attempts: int = 3
     backoff: Backoff = field(default_factory=Backoff)
     timeout: float = 600.0
     config: dict[str, object] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] = ()
     repository: Repository | None = None
+    sandbox: Sandbox | None = None
     secret: dict[str, str] = field(default_factory=dict)
     """Files of the job's own Secret."""
     environment: dict[str, str] = field(default_factory=dict)
     program: tuple[str, ...] = RUNNER
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def assignment(self) -> Assignment:
         """What the operator would hand it."""
         return Assignment(
-            uid=UID, name="a-job", tenant=TENANT, queue="analysis", kind=self.kind, attempts=self.attempts,
+            uid=self.uid, name="a-job", tenant=self.tenant, queue="analysis", kind=self.kind, attempts=self.attempts,
             backoff=self.backoff, timeout=self.timeout, config=self.config, allowed_hosts=self.allowed_hosts,
-            repository=self.repository,
+            repository=self.repository, sandbox=self.sandbox,
         )  # fmt: skip
 
     def start(self) -> "Pod":
@@ -48,12 +52,12 @@ class Pod:
             (self.folder / name).mkdir(parents=True)
         for name, text in self.secret.items():
             (self.folder / "job-secret" / name).write_text(text)
-        (self.folder / "token").write_text("first-token")
+        (self.folder / "token").write_text(self.token)
         (self.folder / "secrets/password").write_text("hunter2-the-password\n")
-        self.process = subprocess.Popen(
-            self.program, env=self._environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            cwd=self.folder, errors="replace",
-        )  # fmt: skip
+        with (self.folder / "output").open("wb") as output:
+            self.process = subprocess.Popen(
+                self.program, env=self._environment(), stdout=output, stderr=subprocess.STDOUT, cwd=self.folder
+            )
         return self
 
     def _environment(self) -> dict[str, str]:
@@ -86,17 +90,24 @@ class Pod:
         self.hold.touch()
 
     def end(self, seconds: float = 600) -> int:
-        """Wait for its exit code; its output is in `output` from then on."""
+        """Wait for its exit code."""
         assert self.process
         try:
-            self.output, _ = self.process.communicate(timeout=seconds)
+            return self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.output, _ = self.process.communicate()
+            self.kill()
             raise AssertionError(f"the runner had not ended after {seconds} s:\n{self.output[-3000:]}") from None
-        return self.process.returncode
 
-    output: str = ""
+    def kill(self) -> None:
+        """End it, if it lives."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return (self.folder / "output").read_text(errors="replace")
 
     @property
     def words(self) -> Termination:

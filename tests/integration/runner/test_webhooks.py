@@ -24,27 +24,12 @@ from forge_runner.kinds import Result
 from forge_runner.report import Permanent, Transient
 from tests.integration.runner.conftest import PodMaker
 from tests.integration.runner.standin import Ledger
-from tests.services.receiver import Receiver, is_signed
+from tests.services.receiver import Receiver, is_signed, receiving
 
 PROGRAM = (sys.executable, "-m", "forge_runner")
 NEW, OLD = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2))
 PAYLOAD = '{"type": "greeting",  "text": "grün"}'
 CONFIG = {"messageId": "message-1", "payload": PAYLOAD}
-
-
-@contextmanager
-def receiving(address: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """A receiver in a thread."""
-    with Receiver((address, port)) as receiver:
-        if tls:
-            receiver.socket = tls.wrap_socket(receiver.socket, server_side=True)
-        thread = threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            receiver.shutdown()
-            thread.join()
 
 
 @pytest.fixture

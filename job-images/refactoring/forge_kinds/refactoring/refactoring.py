@@ -12,7 +12,6 @@ from typing import Final
 
 from forge_core.assignment import Assignment
 from forge_core.assignment import Sandbox as Terms
-from forge_core.names import SANDBOX_PATH
 from forge_kinds.refactoring.asking import Asker
 from forge_kinds.refactoring.bisecting import Found
 from forge_kinds.refactoring.changes import Change, Done
@@ -34,6 +33,7 @@ from forge_kinds.refactoring.tree import Tree
 from forge_kinds.refactoring.trying import Question, Tested, Trial, check_terms, tested
 from forge_runner.kinds import Artifact, Result
 from forge_runner.report import Permanent, Report
+from forge_runner.sandbox import shared_volume
 from forge_runner.sources.bounded import available_cpus
 from forge_runner.sources.ruff import batches
 from forge_runner.workspace import Checkout, fetch
@@ -50,9 +50,9 @@ def refactor(
     workdir: Path,
     report: Report,
     options: Options | None = None,
-    volume: Path = Path(SANDBOX_PATH),
+    volume: Path | None = None,
 ) -> Result:
-    """Do the whole work of one attempt; `volume` is what the sandbox shares. Raises Permanent or Transient."""
+    """Do the whole work of one attempt; `volume`: the sandbox's, left out the pod's. Raises Permanent, Transient."""
     deadline = time.monotonic() + assignment.timeout
     config = RefactoringConfig.read(assignment.config)
     if config.verify:
@@ -67,7 +67,8 @@ def refactor(
         work = _Refactoring.of(checkout, config, folder, report)
 
         def ask(question: Question) -> Tested:
-            return tested(Trial(checkout, question, report, deadline), assignment.sandbox or Terms(), volume, folder)
+            trial = Trial(checkout, question, report, deadline)
+            return tested(trial, assignment.sandbox or Terms(), volume or shared_volume(), folder)
 
         return work.result(ask)
     finally:
