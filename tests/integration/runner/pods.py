@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from forge_core.assignment import Assignment, Backoff, Repository
+from forge_core.assignment import Assignment, Backoff, Repository, Sandbox
 from forge_core.messages import Termination
 
 RUNNER = (sys.executable, str(Path(__file__).with_name("runner_program.py")))
@@ -27,6 +27,7 @@ class Pod:
     config: dict[str, object] = field(default_factory=dict)
     allowed_hosts: tuple[str, ...] = ()
     repository: Repository | None = None
+    sandbox: Sandbox | None = None
     secret: dict[str, str] = field(default_factory=dict)
     """Files of the job's own Secret."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -39,7 +40,7 @@ class Pod:
         return Assignment(
             uid=UID, name="a-job", tenant=TENANT, queue="analysis", kind=self.kind, attempts=self.attempts,
             backoff=self.backoff, timeout=self.timeout, config=self.config, allowed_hosts=self.allowed_hosts,
-            repository=self.repository,
+            repository=self.repository, sandbox=self.sandbox,
         )  # fmt: skip
 
     def start(self) -> "Pod":
