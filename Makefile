@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-kinds run-cluster run-operator run-queues run-e2e run-endings run-chart run-faults run-killed run-promises kwok \
-  bench-latency bench-analysis bench-refactoring bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
+  bench-latency bench-analysis bench-refactoring bench-resources bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
@@ -112,8 +112,11 @@ bench-latency: install python ## from apply to the runner's first line, against 
 bench-analysis: install python ## the demo's repository in the runner's image on one CPU, against pylint
 	@$(BIN)/python -m bench.analysis
 
-bench-refactoring: python ## refactorings of three real repositories, on this machine without a cluster
-	@$(BIN)/python -m bench.refactoring
+bench-refactoring: python ## refactorings of real repositories, on this machine without a cluster: [ONLY=sphinx-9.0.4]
+	@$(BIN)/python -m bench.refactoring $(ONLY)
+
+bench-resources: python ## memory and processor time of each kind's runner, without a cluster: [ONLY=analysis]
+	@$(BIN)/python -m bench.resources $(ONLY)
 
 bench-throughput: install python kwok ## N AnalysisJobs against N bare Jobs on simulated nodes: make bench-throughput N=1000
 	@N=$(N) $(BIN)/python -m bench.throughput

@@ -1,134 +1,159 @@
-"""`make bench-refactoring`: each operation on three real repositories, as the runner calls it, one after the other.
+"""`make bench-refactoring`: all operations in one job on three real repositories, and one that its tests decide on.
 
-Each runs in a process group of its own, whose resident memory is summed up 20 times a second: what a pod would need.
-The repositories are source distributions, committed locally; nothing of them is run by a refactoring.
+Each is done by the real runner as its pod starts it. Then its own result is refactored again, and nothing may change.
+The repositories are source distributions, committed locally; only the tests of the last one are run, in a real sandbox.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
-import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from bench.calibration import calibration_s
-from forge_core.assignment import Assignment, Repository
-from forge_kinds.refactoring import refactor
-from forge_runner.report import Permanent
-from forge_runner.workspace.checkout import Options
+from bench.footprint import Watch, cpu_seconds, family
+from bench.pods import ROOT, Ended, Services, source_distribution
+from forge_core.assignment import Sandbox
+from tests.services.sandbox import sandbox_server
 
-ROOT: Final = Path(__file__).parent.parent
 MAX_SECONDS: Final = 600
-RULES: Final = ["SIM", "PIE", "C4", "PERF", "RET"]
+"""The queue's SLA."""
+SANDBOX_MEBIBYTES: Final = 512
+"""The queue's volume."""
+OPERATIONS: Final[Mapping[str, Any]] = {
+    "extract": {"over": 15},
+    "modernize": "3.11",
+    "fix": ["SIM", "PIE", "C4", "PERF", "RET"],
+    "imports": ["sort", "remove-unused"],
+}
 REPOSITORIES: Final = {
     "celery-5.5.3": ("celery.utils.text.indent", "indented"),
     "sphinx-9.0.4": ("sphinx.util.osutil.ensuredir", "make_sure_of_folder"),
     "networkx-3.5": ("networkx.utils.misc.flatten", "flattened"),
 }
 """Name and version -> a symbol that much of it uses, and a new name."""
+TESTED: Final = "boltons-25.0.0"
+REQUIREMENTS: Final = "requirements-test.txt"
+"""Of the last one: its tests want another pytest than the sandbox has."""
+INDEX: Final = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple")
 
 
-class _Quiet:
-    def progress(self, stage: str, percent: float, message: str = "") -> None: ...
-
-    def log(self, line: str) -> None:
-        print(line, file=sys.stderr)
-
-
-def operations(symbol: str, to: str) -> dict[str, dict[str, Any]]:
-    """Each alone, and all in one job."""
-    alone: dict[str, dict[str, Any]] = {
-        "rename": {"rename": {"symbol": symbol, "to": to}},
-        "extract": {"extract": {"over": 15}},
-        "modernize": {"modernize": "3.11"},
-        "fix": {"fix": RULES},
-        "imports": {"imports": ["sort", "remove-unused"]},
-    }
-    return {**alone, "all": {key: value for config in alone.values() for key, value in config.items()}}
+def refactored(services: Services, folder: Path, symbol: str, to: str) -> dict[str, Any]:
+    """All operations on one repository, and all but the renaming on what came of it."""
+    ended = services.ran("refactoring", {"rename": {"symbol": symbol, "to": to}, **OPERATIONS}, folder)
+    print(f"{folder.name}, now again: {json.dumps(figures(ended))}", file=sys.stderr, flush=True)
+    with patched(folder, ended) as result:
+        again = services.ran("refactoring", dict(OPERATIONS), result)
+    return {**figures(ended), "again": again.summary["changes"]["total"]}
 
 
-def one(url: str, config: str) -> None:
-    """In the measured process: one refactoring; prints the figures of its summary."""
-    assignment = Assignment(
-        uid="bench", name="bench", tenant="bench", queue="refactoring", kind="refactoring", attempts=1, timeout=1800,
-        repository=Repository(url=url), config=json.loads(config),
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory() as workdir:
-        try:
-            summary = refactor(assignment, Path(workdir), _Quiet(), Options(allow_file=True)).summary
-        except Permanent as refused:
-            print(json.dumps({"refused": str(refused)}))
-            return
-    found = {
+def tested(services: Services, folder: Path) -> dict[str, Any]:
+    """All operations but the renaming, of which the repository's tests decide what is kept."""
+    with (
+        sandbox_server(mebibytes=SANDBOX_MEBIBYTES) as server,
+        Watch(server.process.pid, server.volume) as footprint,
+    ):
+        more = {
+            "program": ("-P", str(ROOT / "bench/sandboxed.py"), str(server.volume)),
+            "sandbox": Sandbox(index=INDEX),
+        }
+        config = {**OPERATIONS, "verify": {"pytest": True, "install": [REQUIREMENTS]}}
+        ended = services.ran("refactoring", config, folder, **more)
+        _namespace, sandbox, *_ = family(server.process.pid)
+        used = {**footprint.document(), "cpu_s": round(cpu_seconds(sandbox), 1)}
+    told = ended.summary["tests"]
+    runs = {moment: told[moment]["counts"] for moment in ("before", "after") if moment in told}
+    tests = {name: told[name] for name in ("status", "message", "runs", "files") if name in told}
+    return {**figures(ended), "tests": {**tests, **runs}, "sandbox": used}
+
+
+def figures(ended: Ended) -> dict[str, Any]:
+    """What was done and left, and what it took."""
+    summary, listed = ended.summary, json.loads(ended.artifacts["changes.json"])
+    complexity = summary["complexity"]
+    return {
+        **ended.used,
+        "stages": dict(ended.stages),
         "files": summary["files"]["looked"],
         "changed": summary["files"]["changed"],
-        "changes": summary["changes"]["total"],
-        "dropped": summary["dropped"]["total"],
+        "changes": summary["changes"]["byOperation"],
+        "dropped": reasons(listed["dropped"]),
         "findings": [summary["findings"]["before"], summary["findings"]["after"]],
-        "hard": [summary["complexity"]["before"]["hard"], summary["complexity"]["after"]["hard"]],
+        "hard": [complexity["before"]["hard"], complexity["after"]["hard"]],
         "patch_kb": round(summary["patch"].get("bytes", 0) / 1000),
+        "notes": {note["code"]: note["count"] for note in summary["notes"]},
     }
-    print(json.dumps(found))
 
 
-def measured(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Seconds and highest memory of one refactoring, beside its figures."""
-    command = [sys.executable, "-m", "bench.refactoring", f"file://{folder}", json.dumps(config)]
-    begun, peak = time.perf_counter(), 0
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, process_group=0) as child:
-        while child.poll() is None:
-            peak = max(peak, sum(_resident(stat, child.pid) for stat in Path("/proc").glob("[0-9]*/stat")))
-            time.sleep(0.05)
-        printed = child.stdout.read() if child.stdout else ""
-    if child.returncode:
-        raise SystemExit(f"the refactoring ended with {child.returncode}")
-    seconds = round(time.perf_counter() - begun, 1)
-    return {"seconds": seconds, "rss_mb": round(peak / 1e6), **json.loads(printed.splitlines()[-1])}
+def reasons(dropped: list[dict[str, Any]]) -> dict[str, int]:
+    """How often each reason was given, without what it says of the place."""
+    return dict(Counter(f"{each['operation']}: {_reason(each['why'])}" for each in dropped).most_common())
 
 
-def _resident(stat: Path, group: int) -> int:
+def _reason(why: str) -> str:
+    sentence = re.sub(r"^Complexity \d+: ", "", why)
+    sentence = re.sub(r"it uses \w+", "it uses a name", sentence)
+    return re.sub(r"\d[\d,]*", "N", re.split(r"[:;(]", sentence)[0]).strip()
+
+
+@contextmanager
+def patched(folder: Path, ended: Ended) -> Iterator[Path]:
+    """A copy of the repository with the patch applied by git, and committed. What compiled before still must."""
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place)
+
+        def git(*arguments: str, stdin: bytes = b"") -> bytes:
+            as_somebody = ("-c", "user.name=bench", "-c", "user.email=bench@bench.example")
+            command = ["git", "-C", str(copy), *as_somebody, *arguments]
+            return subprocess.run(command, check=True, input=stdin, stdout=subprocess.PIPE).stdout
+
+        git("clone", "--quiet", str(folder), ".")
+        git("apply", "--index", "--whitespace=nowarn", stdin=ended.artifacts["changes.patch"])
+        git("commit", "--quiet", "--message", "refactored")
+        for name in git("diff", "--name-only", "-z", "HEAD~1").decode().split("\0")[:-1]:
+            if _compiles((folder / name).read_bytes()) and not _compiles((copy / name).read_bytes()):
+                raise SystemExit(f"{name} no longer compiles")
+        yield copy
+
+
+def _compiles(body: bytes) -> bool:
+    """For this Python; some tests of a repository are for newer ones."""
     try:
-        fields = stat.read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") if int(fields[2]) == group else 0
-
-
-def repository(name: str) -> Path:
-    """The source distribution as a repository."""
-    script = ROOT / "local-cluster/sdist.sh"
-    done = subprocess.run([script, *name.rsplit("-", 1)], check=True, stdout=subprocess.PIPE, text=True)
-    return Path(done.stdout.strip())
+        compile(body, "a file", "exec")
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def main() -> None:
-    """Measure all, print one JSON object as the last line."""
+    """Measure all, or the repositories that argv names; print one JSON object as the last line."""
+    wanted = sys.argv[1:] or [*REPOSITORIES, TESTED]
     result: dict[str, Any] = {}
-    for name, symbol in REPOSITORIES.items():
-        folder = repository(name)
-        for operation, config in operations(*symbol).items():
-            result[f"{name} {operation}"] = figures = measured(folder, config)
-            print(f"{name} {operation}: {json.dumps(figures)}", file=sys.stderr)
-    slowest = max(result.values(), key=lambda figures: float(figures["seconds"]))
-    sphinx = repository("sphinx-9.0.4")
-    print(
-        json.dumps(
-            {
-                **result,
-                "slowest_s": slowest["seconds"],
-                "rss_mb": max(figures["rss_mb"] for figures in result.values()),
-                "calibration_s": calibration_s(sphinx),
-                "load": round(os.getloadavg()[0], 1),
-                "within": slowest["seconds"] <= MAX_SECONDS,
-            }
-        )
-    )
+    with Services.up() as services:
+        for name in wanted:
+            if name == TESTED and os.geteuid() != 0:
+                print("not measured: a sandbox of another UID needs root", file=sys.stderr)
+                continue
+            folder = source_distribution(name)
+            found = tested(services, folder) if name == TESTED else refactored(services, folder, *REPOSITORIES[name])
+            result[name] = found
+            print(f"{name}: {json.dumps(found)}", file=sys.stderr, flush=True)
+    last = {
+        "slowest_s": max(each["seconds"] for each in result.values()),
+        "slowest_cpu_s": max(each["cpu_s"] for each in result.values()),
+        "rss_mb": max(each["rss_mb"] for each in result.values()),
+        "calibration_s": calibration_s(source_distribution("sphinx-9.0.4")),
+        "load": round(os.getloadavg()[0], 1),
+    }
+    within = last["slowest_s"] <= MAX_SECONDS and not any(each.get("again") for each in result.values())
+    print(json.dumps({**result, **last, "within": within}))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        one(sys.argv[1], sys.argv[2])
-    else:
-        main()
+    main()

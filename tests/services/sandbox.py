@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 UID = 200_000 + os.getpid() % 100_000
 """Of each session its own: a UID's processes are counted together, whatever started them."""
 VOLUME_MEBIBYTES = 64
+INODES_PER_MEBIBYTE = 312
 
 
 @dataclass
@@ -77,12 +78,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def sandbox_server(environment: dict[str, str] | None = None) -> Iterator[SandboxServer]:
-    """Start one and end it. Skips where it can't be had."""
+def sandbox_server(
+    environment: dict[str, str] | None = None, mebibytes: int = VOLUME_MEBIBYTES
+) -> Iterator[SandboxServer]:
+    """Start one with a volume of this size, and end it. Skips where it can't be had."""
     if os.geteuid() != 0 or not shutil.which("unshare"):
         pytest.skip("a sandbox of another UID needs root, and util-linux: run these tests as root or in CI")
     volume = Path(tempfile.mkdtemp(prefix="sandbox-", dir="/tmp"))
-    options = f"size={VOLUME_MEBIBYTES}m,mode=3777,nr_inodes=20000"
+    options = f"size={mebibytes}m,mode=3777,nr_inodes={INODES_PER_MEBIBYTE * mebibytes}"
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", volume], check=True)
     command = [
         "unshare", "--pid", "--fork", "--mount-proc",

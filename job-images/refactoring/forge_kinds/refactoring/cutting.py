@@ -27,6 +27,18 @@ class Cut(NamedTuple):
     outputs: tuple[str, ...]
 
 
+class Source(NamedTuple):
+    """The text of a module, by lines with their ends, and every word in it."""
+
+    lines: Sequence[str]
+    words: frozenset[str]
+
+    @classmethod
+    def of(cls, text: str) -> "Source":
+        """As blocks are cut out of it."""
+        return cls(_LINE.findall(text), frozenset(re.findall(r"\w+", text)))
+
+
 class Moved(NamedTuple):
     """The whole text with a block moved, the part of it that is concerned, and the new function's name."""
 
@@ -35,14 +47,14 @@ class Moved(NamedTuple):
     name: str
 
 
-def moved_text(text: str, place: Place, cut: Cut) -> Moved | None:
+def moved_text(source: Source, place: Place, cut: Cut) -> Moved | None:
     """The text with the block moved, None when its lines can't be cut out."""
-    lines = _LINE.findall(text)
+    lines = source.lines
     first, last = cut.block[0], cut.block[-1]
     begin, end = first.lineno - 1, last.end_lineno or first.lineno
     indent = lines[begin].encode()[: first.col_offset].decode()
     rest = lines[end - 1].encode()[last.end_col_offset or 0 :].decode().strip()
-    new = _free_name(text, place.function.name)
+    new = _free_name(source.words, place.function.name)
     if indent.strip() or (rest and not rest.startswith("#")):
         return None
     eol = re.search(r"\r\n|\r|\n", lines[0])
@@ -100,8 +112,7 @@ def _reindented(lines: Sequence[str], indent: str, unit: str, kept: set[int]) ->
             yield unit + line.lstrip() if line.lstrip().startswith("#") else line
 
 
-def _free_name(text: str, function: str) -> str:
-    words = set(re.findall(r"\w+", text))
+def _free_name(words: frozenset[str], function: str) -> str:
     number = 1
     while f"_{function.strip('_')}_part_{number}" in words:
         number += 1

@@ -5,14 +5,16 @@ tells them.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from forge_kinds.refactoring.borders import crossed, unfit
 from forge_kinds.refactoring.complexity import functions_of
-from forge_kinds.refactoring.cutting import Cut, Moved, Place, moved_text
-from forge_kinds.refactoring.flow import Flow, Function, Uncertain, arguments, loaded, stored
+from forge_kinds.refactoring.cutting import Cut, Moved, Place, Source, moved_text
+from forge_kinds.refactoring.flow import Flow, Uncertain, arguments, loaded, names_read, stored
 
 MAX_STEPS: Final = 100
 """Functions that are made in one file."""
@@ -60,23 +62,35 @@ def extracted(text: str, limit: int) -> Extraction:
     """Extract until no function is over the limit or no further block may be moved. Raises SyntaxError, ValueError."""
     result = Extraction(text.removeprefix(_BOM))
     left: dict[str, Step] = {}
-    while len(result.made) < MAX_STEPS:
-        hard = {each.name: each for each in functions_of(result.text) if each.complexity > limit}
-        places = {place.name: place for place in _places(ast.parse(result.text))}
-        name = next((name for name in hard if name not in left), None)
-        if name is None:
-            break
-        place, function = places.get(name), hard[name]
-        why = (
-            "it is nested, or not the only one of its name"
-            if place is None
-            else _improved(result, place, function.complexity)
-        )
-        if why:
-            left[name] = Step(function.line, name, f"Complexity {function.complexity}: {why}.")
+    while len(result.made) < MAX_STEPS and _stepped(result, limit, left):
+        pass
     result.left = list(left.values())
     result.text = (_BOM if text.startswith(_BOM) else "") + result.text
     return result
+
+
+def _stepped(result: Extraction, limit: int, left: dict[str, Step]) -> bool:
+    """Make the first step that can be made; functions without one are added to `left`."""
+    hard = {each.name: each for each in functions_of(result.text) if each.complexity > limit}
+    if not hard.keys() - left.keys():
+        return False
+    module = ast.parse(result.text)
+    places = {place.name: place for place in _places(module)}
+    names = frozenset({*stored([module]), *_defined(module)})
+    source = Source.of(result.text)
+    for name, function in hard.items():
+        if name in left:
+            continue
+        place = places.get(name)
+        why = (
+            "it is nested, or not the only one of its name"
+            if place is None
+            else unfit(place.function, names) or _improved(result, source, place, function.complexity)
+        )
+        if not why:
+            return True
+        left[name] = Step(function.line, name, f"Complexity {function.complexity}: {why}.")
+    return False
 
 
 def _places(module: ast.Module) -> Iterator[Place]:
@@ -91,18 +105,15 @@ def _places(module: ast.Module) -> Iterator[Place]:
     return (places[0] for places in found.values() if len(places) == 1)
 
 
-def _improved(result: Extraction, place: Place, complexity: int) -> str:
+def _improved(result: Extraction, source: Source, place: Place, complexity: int) -> str:
     """Make the best step; "" when one was made, else why none was."""
-    names = frozenset({*stored([ast.parse(result.text)]), *_defined(result.text)})
-    if why := unfit(place.function, names):
-        return why
     try:
         cuts = list(_cuts(place))
     except Uncertain as uncertain:
         return str(uncertain)
     best: tuple[tuple[int, int, int, int], Cut, str] | None = None
     for cut in cuts[:MAX_TRIED]:
-        moved = moved_text(result.text, place, cut)
+        moved = moved_text(source, place, cut)
         rank = _rank(moved, place, cut) if moved else None
         if moved and rank and rank[0] < complexity and (best is None or rank < best[0]):
             best = (rank, cut, moved.text)
@@ -119,8 +130,8 @@ def _improved(result: Extraction, place: Place, complexity: int) -> str:
     return ""
 
 
-def _defined(text: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(text)):
+def _defined(module: ast.Module) -> Iterator[str]:
+    for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
@@ -139,34 +150,68 @@ def _rank(moved: Moved, place: Place, cut: Cut) -> tuple[int, int, int, int] | N
     return max(pair), pair[0] + pair[1], len(cut.inputs) + len(cut.outputs), cut.block[0].lineno
 
 
+class _Facts:
+    """What is known of a function's statements, each looked at once: a block's is that of its statements together."""
+
+    def __init__(self, place: Place) -> None:
+        self.names = arguments(place.function) | stored(place.function.body)
+        handlers = (node for node in ast.walk(place.function) if isinstance(node, ast.ExceptHandler))
+        self.unstable = {node.name for node in handlers if node.name}
+        self._reads = Counter(names_read(place.function))
+        self._of_one = cache(self._looked_at)
+        self._in_class = place.in_class
+
+    def of(self, block: Sequence[ast.stmt]) -> "_Fact":
+        """Of these statements together."""
+        each = [self._of_one(statement) for statement in block]
+        return _Fact(
+            crossed=any(one.crossed for one in each),
+            stored=frozenset().union(*(one.stored for one in each)),
+            reads=sum((one.reads for one in each), Counter[str]()),
+        )
+
+    def read_outside(self, fact: "_Fact") -> set[str]:
+        """Names that the rest of the function reads."""
+        return set(self._reads - fact.reads)
+
+    def _looked_at(self, statement: ast.stmt) -> "_Fact":
+        reads = Counter(names_read(statement))
+        return _Fact(crossed([statement], in_class=self._in_class), stored([statement]), reads)
+
+
+class _Fact(NamedTuple):
+    """Of a block: whether something reaches over its border, the names it binds, and how often it reads which."""
+
+    crossed: bool
+    stored: frozenset[str]
+    reads: Counter[str]
+
+
 def _cuts(place: Place) -> Iterator[Cut]:
     function = place.function
-    names = arguments(function) | stored(function.body)
-    whole = Flow(names)
+    facts = _Facts(place)
+    whole = Flow(facts.names)
     whole.run(function.body, arguments(function))
-    unstable = {node.name for node in ast.walk(function) if isinstance(node, ast.ExceptHandler) and node.name}
     read = loaded(function.body)
     for number, run in enumerate(_runs(function.body, in_loop=False, guarded=False)):
         if number == MAX_RUNS:
             return
         entry = whole.entry.get(id(run.block[0]))
-        if entry is None or crossed(run.block, in_class=place.in_class):
+        fact = facts.of(run.block) if entry is not None else None
+        if entry is None or fact is None or fact.crossed or not fact.stored <= read | facts.unstable:
             continue
-        cut = _cut(run, function, names, entry)
-        if cut and not unstable & {*cut.inputs, *cut.outputs} and stored(run.block) <= read | unstable:
+        cut = _cut(run, facts, fact, entry)
+        if cut and not facts.unstable & {*cut.inputs, *cut.outputs}:
             yield cut
 
 
-def _cut(run: _Run, function: Function, names: frozenset[str], entry: frozenset[str]) -> Cut | None:
-    inside = Flow(names)
+def _cut(run: _Run, facts: _Facts, fact: _Fact, entry: frozenset[str]) -> Cut | None:
+    inside = Flow(facts.names)
     sure = inside.run(run.block, frozenset())
     if sure is None:
         return None
-    bound = stored(run.block)
-    within = {id(node) for statement in run.block for node in ast.walk(statement)}
-    around = _read_outside(function, within)
     inputs = set(inside.needs)
-    outputs = bound & (around | (inputs if run.in_loop else set()))
+    outputs = fact.stored & (facts.read_outside(fact) | (inputs if run.in_loop else set()))
     inputs |= outputs - sure
     if not inputs <= entry or (run.guarded and outputs):
         return None
@@ -177,18 +222,6 @@ def _cut(run: _Run, function: Function, names: frozenset[str], entry: frozenset[
 
 def _self_first(name: str) -> tuple[bool, str]:
     return name not in {"self", "cls"}, name
-
-
-def _read_outside(function: Function, within: set[int]) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(function):
-        if id(node) in within:
-            continue
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            found.add(node.target.id)
-    return found
 
 
 def _runs(body: Sequence[ast.stmt], *, in_loop: bool, guarded: bool) -> Iterator[_Run]:

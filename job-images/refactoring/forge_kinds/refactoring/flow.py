@@ -1,7 +1,7 @@
 """Which local names a run of statements needs and leaves behind, where that is certain (definite assignment)."""
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -94,14 +94,16 @@ def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset
 
 def loaded(nodes: Iterable[ast.AST]) -> set[str]:
     """Names that are read, comprehensions' own ones included; the target of `x += 1` is read too."""
-    found: set[str] = set()
-    for node in nodes:
-        for each in ast.walk(node):
-            if isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Store):
-                found.add(each.id)
-            elif isinstance(each, ast.AugAssign) and isinstance(each.target, ast.Name):
-                found.add(each.target.id)
-    return found
+    return {name for node in nodes for name in names_read(node)}
+
+
+def names_read(node: ast.AST) -> Iterator[str]:
+    """The same of one node, each name as often as it is read."""
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Store):
+            yield each.id
+        elif isinstance(each, ast.AugAssign) and isinstance(each.target, ast.Name):
+            yield each.target.id
 
 
 def stored(nodes: Iterable[ast.AST]) -> frozenset[str]:

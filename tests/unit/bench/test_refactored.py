@@ -1,0 +1,27 @@
+"""Reasons are counted without what they say of one place, and a kind's figures stand beside the class of its queue."""
+
+import yaml
+
+from bench.refactoring import reasons
+from bench.resources import classes, judged
+from tests.conftest import ROOT
+
+
+def test_the_same_reason_at_two_places_is_one() -> None:
+    whys = {
+        "extract": ["Complexity 21: it uses super, which may look.", "Complexity 7: it uses vars, which may look."],
+        "fix": ["The file would have 12 findings instead of 9; new ones are of F401."],
+    }
+    dropped = [{"operation": operation, "why": why} for operation, listed in whys.items() for why in listed]
+    assert reasons(dropped) == {
+        "extract: it uses a name, which may look.": 2,
+        "fix: The file would have N findings instead of N": 1,
+    }
+
+
+def test_each_queue_of_the_chart_has_a_class_to_compare_with() -> None:
+    values = yaml.safe_load((ROOT / "helm/forge-jobs/values.yaml").read_text())
+    given = classes(values)
+    assert {queue["jobType"] for queue in values["queues"].values()} == set(given)
+    limit = given["analysis"]["limits_memory"]
+    assert judged({"rss_mb": limit / 2e6}, given["analysis"])["headroom"] == 2.0
