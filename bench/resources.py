@@ -21,7 +21,7 @@ from bench.pods import ROOT, Services, source_distribution
 from bench.refactoring import OPERATIONS
 from forge_core.maintenance import Ask, Done, Step
 from forge_core.quantities import parse_quantity
-from tests.integration.runner.test_webhooks import receiving
+from tests.services.receiver import receiving
 
 SMALL, MIDDLE, LARGE = "flask-3.1.2", "celery-5.5.3", "sphinx-9.0.4"
 MEGABYTE: Final = 1e6
