@@ -1,8 +1,9 @@
 """`make bench-test-generation`: test generations for real packages, as the runner calls the kind, one after the other.
 
-The sandbox is the real program as a process of this machine (needs root), without the limits of a container. The packages are source
-distributions, committed locally. Of the runner's child and of all that the sandbox runs, memory is summed up ten times a
-second; processor time is what the kernel counted. Named packages alone: make bench-test-generation ONLY="inflect-7.5.0".
+The sandbox is the real program as a process of this machine (needs root), without the limits of a container. The
+packages are source distributions, committed locally. Of the runner's child and of all that the sandbox runs, memory is
+summed up ten times a second; processor time is what the kernel counted. Named packages alone:
+make bench-test-generation ONLY="boltons-25.0.0".
 """
 
 import json
@@ -45,7 +46,7 @@ class _Said:
 
 
 def one(url: str, config: str, volume: str) -> None:
-    """In the measured process: one job; prints the figures of its summary. Its files are left in WORK, if that is set."""
+    """In the measured process: one job; prints the figures of its summary. WORK may name a folder for its files."""
     assignment = Assignment(
         uid="bench", name="bench", tenant="bench", queue="test-generation", kind="test-generation", attempts=1,
         timeout=1800, repository=Repository(url=url), config=json.loads(config), sandbox=Sandbox(),

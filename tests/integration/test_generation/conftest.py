@@ -1,4 +1,4 @@
-"""Test generations for repositories made for a test: real git, a real sandbox, the patch applied and run by pytest itself."""
+"""Test generations for repositories made for a test: real git, a real sandbox, the patch applied and run by pytest."""
 
 import json
 import os
@@ -64,6 +64,7 @@ class Generated:
 
 
 Generate = Callable[..., Generated]
+NO_INDEX = Sandbox()
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +80,7 @@ def generated(tmp_path: Path, server: SandboxServer) -> Generate:
     made = iter(range(1000))
 
     def run(
-        files: Mapping[bytes, Content], terms: Sandbox | None = Sandbox(), volume: Path = server.volume, **config: Any
+        files: Mapping[bytes, Content], terms: Sandbox | None = NO_INDEX, volume: Path = server.volume, **config: Any
     ) -> Generated:
         number = next(made)
         a_repository(tmp_path, f"{number}.git", files)

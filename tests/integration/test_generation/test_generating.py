@@ -35,12 +35,12 @@ class Counter:
             self.count += number
         return self.count
 '''
-OWN = b'''from school.grades import grade
+OWN = b"""from school.grades import grade
 
 
 def test_a_good_one():
     assert grade(95) == "good"
-'''
+"""
 SCHOOL = {b"school/__init__.py": b"", b"school/grades.py": GRADES, b"tests/test_own.py": OWN}
 
 

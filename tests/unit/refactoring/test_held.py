@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from forge_kinds.refactoring.changes import Change
 from forge_kinds.refactoring.fixing import FOLLOW_UP
 from forge_kinds.refactoring.held import Held, Remade, rules_in, units_of
-from forge_kinds.refactoring.patching import Patch
+from forge_runner.sources.patching import Patch
 from forge_kinds.refactoring.survey import Survey
 
 PATHS = ["a.py", "b.py", "c.py", "d.py"]

@@ -77,7 +77,7 @@ def _refused(entry: Entry, path: str) -> Note | None:
 
 
 def _is_imported(path: str, asked_for: bool) -> bool:
-    """Whether it is a module that others import, by its name; one below a path that is asked for counts more readily."""
+    """Whether it is a module that others import, by its place; below a path that is asked for most are."""
     *folders, name = path.split("/")
     if name in _PROGRAMS or name.startswith("test_") or name.endswith("_test.py"):
         return False

@@ -79,8 +79,8 @@ def message(outcome: Outcome, figures: Mapping[str, Any]) -> str:
         )
         return f"{why} Line coverage stays at {before['lines']['percent']} %."
     return (
-        f"{kept:,} {'test raises' if kept == 1 else 'tests raise'} line coverage from {before['lines']['percent']} % to "
-        f"{after['lines']['percent']} % and branch coverage from {before['branches']['percent']} % to "
+        f"{kept:,} {'test raises' if kept == 1 else 'tests raise'} line coverage from {before['lines']['percent']} % "
+        f"to {after['lines']['percent']} % and branch coverage from {before['branches']['percent']} % to "
         f"{after['branches']['percent']} %, in {len(outcome.verified.kept):,} modules."
     )
 

@@ -37,7 +37,8 @@ def main() -> None:
             "--maximum-search-time", str(options["search"]), "--maximum-iterations", str(ITERATIONS),
             "--maximum-coverage-plateau", str(PLATEAU), "--maximum-test-execution-timeout", "2",
             "--assertion-generation", "SIMPLE", "--create-coverage-report", "False", "--statistics-backend", "NONE",
-            "--use-master-worker", "False", "--filter-assertions-in-subprocess", "False", "--filesystem-isolation", "True", "--no-rich", "-v", *lines,
+            "--use-master-worker", "False", "--filter-assertions-in-subprocess", "False",
+            "--filesystem-isolation", "True", "--no-rich", "-v", *lines,
         ]
     )  # fmt: skip
 
