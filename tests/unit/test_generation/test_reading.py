@@ -7,7 +7,6 @@ import pytest
 from forge_kinds.test_generation.inside.purity import looks_pure
 from forge_kinds.test_generation.reading import parts
 
-
 ABOVE = "import pytest\nimport sys\nimport pkg.mod\n\nmod_ = sys.modules['pkg.mod']\n\n"
 
 
