@@ -88,7 +88,12 @@ def generated(tmp_path: Path, server: SandboxServer) -> Generate:
         workdir.mkdir()
         report = Remembered()
         url = f"file://{tmp_path}/{number}.git"
-        about = {"queue": "test-generation", "kind": "test-generation", "timeout": 1800.0, "sandbox": terms}
+        about: dict[str, Any] = {
+            "queue": "test-generation",
+            "kind": "test-generation",
+            "timeout": 1800.0,
+            "sandbox": terms,
+        }
         assignment = an_assignment(url, config={"budget": "5m", **config}, **about)
         result = generate(assignment, workdir, report, Options(allow_file=True), volume)
         git(tmp_path, "-c", "core.symlinks=false", "clone", "--quiet", f"{number}.git", after.name)

@@ -1,6 +1,7 @@
 """Test generation for small repositories: what is delivered passes, adds, says what, and is the same each time."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,7 +102,7 @@ def test_what_lies_below_src_is_imported_from_there(generated: Generate) -> None
     assert {test["target"] for test in done.tests} == {"school.grades"}
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[bytes, bytes], dict[str, Any], str]] = {
     "no module": ({b"README.md": b"x"}, {}, "No Python module is among those asked for"),
     "a target that isn't there": (SCHOOL, {"targets": ["school.nothing"]}, "there is no module school.nothing"),
     "nothing that can be imported": (

@@ -84,7 +84,7 @@ def test_coverage_that_can_be_none_is_refused(coverage: dict[str, object]) -> No
 
 
 def test_a_run_that_told_nothing_is_not_complete() -> None:
-    empty = {"coverage": {}, "imported": {}, "contexts": {}}
+    empty: dict[str, object] = {"coverage": {}, "imported": {}, "contexts": {}}
     assert Measured.model_validate({"runs": [RUN], **empty}).complete
     assert not Measured.model_validate({"runs": [RUN, {**RUN, "exit": None}], **empty}).complete
     assert not Measured.model_validate({"runs": [], **empty}).complete

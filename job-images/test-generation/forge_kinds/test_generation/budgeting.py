@@ -62,7 +62,7 @@ class Budget:
     def at_most(self, share: float, own_tests: float) -> float:
         """Seconds after which a target is given up: beyond its share, for on a busy machine all but the search is slow,
         and what was found would be lost."""
-        return max(1.0, min(max(2 * share, share + 60.0), self.left - self.reserve(own_tests)))
+        return max(1.0, min(4 * share + 60.0, self.left - self.reserve(own_tests)))
 
     @staticmethod
     def search(share: float) -> int:

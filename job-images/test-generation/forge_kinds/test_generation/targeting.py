@@ -34,6 +34,7 @@ def generated(job: Job, before: Measured, in_order: bool) -> Standing:
             meter.begin(module.name)
             _target(job, before, standing, module, share)
         else:
+            meter.begin("no time is left")
             job.notes.add(Note.NO_TIME, module.path)
         meter.done()
     return standing
