@@ -79,7 +79,7 @@ def measured(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Minutes, memory and processor time of one job, beside its figures."""
     with sandbox_server(mebibytes=VOLUME_MEBIBYTES) as server:
         command = [sys.executable, "-m", "bench.testgen", f"file://{folder}", json.dumps(config), str(server.volume)]
-        begun, runner, sandbox = time.perf_counter(), 0, 0
+        begun, before, runner, sandbox = time.perf_counter(), _children_cpu(), 0, 0
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, process_group=0) as child:
             while child.poll() is None:
                 runner = max(runner, sum(_resident(stat) for stat in _of_group(child.pid)))
@@ -89,7 +89,7 @@ def measured(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
         if child.returncode:
             raise SystemExit(f"the generation ended with {child.returncode}")
         seconds = time.perf_counter() - begun
-        used = {"sandbox_cpu_s": _sandbox_cpu(server), "runner_cpu_s": _children_cpu()}
+        used = {"sandbox_cpu_s": _sandbox_cpu(server), "runner_cpu_s": round(_children_cpu() - before)}
     return {
         "minutes": round(seconds / 60, 1), "runner_mb": round(runner / 1e6), "sandbox_mb": round(sandbox / 1e6), **used,
         **json.loads(printed.splitlines()[-1]),
@@ -129,15 +129,10 @@ def _sandbox_cpu(server: SandboxServer) -> int:
     return round(sum(map(int, fields[11:15])) / _TICKS)
 
 
-_counted = 0.0
-
-
-def _children_cpu() -> int:
-    """Seconds of our own children that have ended since the last call."""
-    global _counted
+def _children_cpu() -> float:
+    """Seconds of our own children that have ended."""
     now = os.times()
-    used, _counted = now.children_user + now.children_system - _counted, now.children_user + now.children_system
-    return round(used)
+    return now.children_user + now.children_system
 
 
 def repository(name: str) -> Path:

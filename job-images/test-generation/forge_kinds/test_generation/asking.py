@@ -64,12 +64,13 @@ class Asker:
         name = f".forge-{nonce}.json"
         tree = str(self.sandbox.tree)
         request = {
-            "what": question.what, "seconds": question.seconds, "quiet": question.quiet, "packages": self.packages,
+            "what": question.what, "seconds": max(1.0, question.seconds), "quiet": question.quiet, "packages": self.packages,
             "roots": [f"{tree}/{root}".rstrip("/") for root in self.roots], "options": question.options,
         }  # fmt: skip
         files = {**question.files, name.encode(): json.dumps(request).encode()}
+        seconds = max(1.0, question.seconds)
         argv = ("python", "-P", "-m", "forge_kinds.test_generation.inside", name, nonce)
-        bounds = Bounds(seconds=question.seconds + _MARGIN, output=_OUTPUT, kept=MAX_KEPT_OUTPUT)
+        bounds = Bounds(seconds=seconds + _MARGIN, output=_OUTPUT, kept=MAX_KEPT_OUTPUT)
         variables = {"PYTHONDONTWRITEBYTECODE": "1"}
         began = time.monotonic()
         answer = self.sandbox.run(argv, bounds, Tree(self.archive, files), variables)

@@ -12,7 +12,7 @@ from forge_kinds.test_generation.judging import counts
 from forge_kinds.test_generation.modules import Module
 from forge_kinds.test_generation.notes import Note, Notes
 from forge_kinds.test_generation.work import Job, Log, Measured
-from forge_runner.report import Permanent
+from forge_runner.report import Permanent, Transient
 from forge_runner.sources.selection import display
 from forge_runner.workspace import Checkout
 from forge_runner.workspace.tree import EntryKind
@@ -81,9 +81,13 @@ def measured(job: Job) -> Measured:
 
 def _without_tests(job: Job) -> answers.Measured:
     try:
-        return job.asker.ask(_question(job, False, job.budget.measuring()), answers.Measured)
+        answer = job.asker.ask(_question(job, False, job.budget.left / 2), answers.Measured)
     except Unanswered as why:
-        raise Permanent(f"What there is to cover can't be measured in the sandbox: {why}"[:900]) from None
+        raise Transient(f"What there is to cover can't be measured in the sandbox: {why}"[:900]) from None
+    if not answer.complete or not answer.coverage:
+        how = answer.runs[-1].how if answer.runs else "there was no time"
+        raise Transient(f"What there is to cover can't be measured in the sandbox: {how}"[:900])
+    return answer
 
 
 def _question(job: Job, own: bool, seconds: float) -> Question:

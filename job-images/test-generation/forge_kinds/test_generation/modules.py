@@ -15,7 +15,7 @@ MAX_FILE_BYTES: Final = 1024 * 1024
 MAX_MODULES: Final = 500
 _BESIDE: Final = frozenset(
     {"tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "benchmark", "bench", "scripts",
-     "tools", "tasks", "ci", "build", "dist"}
+     "tools", "tasks", "misc", "ci", "build", "dist"}
 )  # fmt: skip
 """Folders at the root whose modules nobody imports from elsewhere."""
 _PROGRAMS: Final = frozenset(

@@ -3,7 +3,8 @@
 A branch is an arc (from line, to line; negative for a way out) that starts at a line with more than one way on.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,38 +33,46 @@ class Measured:
         return sorted(through), sorted(taken)
 
 
-def of_sources(coverage: Coverage, tree: Path, sources: Iterable[str]) -> dict[str, Any]:
-    """Path -> statements, branches, and those that were covered. A file that can't be parsed isn't there."""
-    data = coverage.get_data()
-    found: dict[str, Any] = {}
-    for path in sources:
-        if (measured := _parsed(tree / path, coverage)) is not None:
-            lines, arcs = measured.covered(data.arcs(str(tree / path)) or ())
-            found[path] = {
-                "statements": sorted(measured.statements), "branches": sorted(measured.branches),
-                "lines": lines, "arcs": arcs,
-            }  # fmt: skip
-    return found
+@dataclass(frozen=True)
+class Sources:
+    """The files whose coverage is wanted, as they were before any test could change them, by path."""
 
+    files: Mapping[str, Measured]
+    coverage: Coverage
+    tree: Path
 
-def of_contexts(coverage: Coverage, tree: Path, sources: Iterable[str]) -> dict[str, Any]:
-    """What each new test covered by path, and what was covered while modules were imported."""
-    data = coverage.get_data()
-    contexts = sorted(data.measured_contexts() - _SHARED)
-    files = {path: found for path in sources if (found := _parsed(tree / path, coverage)) is not None}
+    @classmethod
+    def read(cls, coverage: Coverage, tree: Path, paths: Iterable[str]) -> "Sources":
+        """A file that can't be parsed isn't there."""
+        found = {path: file for path in paths if (file := _parsed(tree / path, coverage)) is not None}
+        return cls(found, coverage, tree)
 
-    def of(names: list[str]) -> dict[str, Any]:
-        data.set_query_contexts([f"^{_quoted(name)}$" for name in names])
+    def whole(self) -> dict[str, Any]:
+        """Path -> statements, branches, and those that were covered by whatever ran."""
+        data, found = self.coverage.get_data(), {}
+        for path, file in self.files.items():
+            lines, arcs = file.covered(data.arcs(str(self.tree / path)) or ())
+            of_all = {"statements": sorted(file.statements), "branches": sorted(file.branches)}
+            found[path] = {**of_all, "lines": lines, "arcs": arcs}
+        return found
+
+    def by_context(self) -> dict[str, Any]:
+        """What each new test covered by path, and what was covered while modules were imported."""
+        data = self.coverage.get_data()
+        contexts = sorted(data.measured_contexts() - _SHARED)
+        found = {"contexts": {name: self._of([name]) for name in contexts}, "imported": self._of(["imported", ""])}
+        data.set_query_contexts(None)
+        return found
+
+    def _of(self, contexts: list[str]) -> dict[str, Any]:
+        data = self.coverage.get_data()
+        data.set_query_contexts([f"^{_quoted(name)}$" for name in contexts])
         by_path = {}
-        for path, measured in files.items():
-            lines, arcs = measured.covered(data.arcs(str(tree / path)) or ())
+        for path, file in self.files.items():
+            lines, arcs = file.covered(data.arcs(str(self.tree / path)) or ())
             if lines:
                 by_path[path] = {"lines": lines, "arcs": arcs}
         return by_path
-
-    told = {"contexts": {name: of([name]) for name in contexts}, "imported": of(["imported", ""])}
-    data.set_query_contexts(None)
-    return told
 
 
 def _parsed(path: Path, coverage: Coverage) -> Measured | None:

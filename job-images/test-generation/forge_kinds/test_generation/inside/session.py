@@ -13,7 +13,7 @@ import pytest
 from coverage import Coverage
 
 from forge_kinds.test_generation.inside.child import Told
-from forge_kinds.test_generation.inside.covering import of_contexts, of_sources
+from forge_kinds.test_generation.inside.covering import Sources
 from forge_kinds.test_generation.inside.effects import Watch
 
 ARGUMENTS: Final = (
@@ -136,6 +136,7 @@ def main() -> None:
     if any(path.endswith("_properties.py") for path in options["new"]):
         _warm()
     told.make_importable()
+    files = Sources.read(coverage, tree, options["sources"])
     configured = [
         *(["-o", "addopts="] if options.get("plain") else []),
         *(["--noconftest"] if options.get("alone") else []),
@@ -148,8 +149,7 @@ def main() -> None:
     told.leave(
         {
             "exit": int(code), "outcomes": plugin.outcomes, "why": plugin.why, "effects": plugin.effects,
-            "coverage": of_sources(coverage, tree, options["sources"]),
-            **of_contexts(coverage, tree, options["sources"]),
+            "coverage": files.whole(), **files.by_context(),
         }
     )  # fmt: skip
     sys.stdout.flush()
