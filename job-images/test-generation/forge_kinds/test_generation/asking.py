@@ -62,13 +62,12 @@ class Asker:
         """The answer. Raises Unanswered, and SandboxLost."""
         nonce = secrets.token_hex(16)
         name = f".forge-{nonce}.json"
-        tree = str(self.sandbox.tree)
+        tree, seconds = str(self.sandbox.tree), max(1.0, question.seconds)
         request = {
-            "what": question.what, "seconds": max(1.0, question.seconds), "quiet": question.quiet, "packages": self.packages,
+            "what": question.what, "seconds": seconds, "quiet": question.quiet, "packages": self.packages,
             "roots": [f"{tree}/{root}".rstrip("/") for root in self.roots], "options": question.options,
         }  # fmt: skip
         files = {**question.files, name.encode(): json.dumps(request).encode()}
-        seconds = max(1.0, question.seconds)
         argv = ("python", "-P", "-m", "forge_kinds.test_generation.inside", name, nonce)
         bounds = Bounds(seconds=seconds + _MARGIN, output=_OUTPUT, kept=MAX_KEPT_OUTPUT)
         variables = {"PYTHONDONTWRITEBYTECODE": "1"}
