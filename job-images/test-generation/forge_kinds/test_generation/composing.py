@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from forge_kinds.test_generation.covered import Items, told
@@ -45,12 +45,11 @@ def folder_for(files: Iterable[str], others: Iterable[str] = ()) -> str:
     return "tests/generated" if "tests" not in taken else "generated_tests"
 
 
-def path_for(module: Module, kind: TestKind, folder: str, taken: Iterable[str]) -> str:
+def path_for(module: Module, kind: TestKind, folder: str, taken: Collection[str]) -> str:
     """A file that isn't there yet, with a name that pytest finds and no other test of the repository has."""
-    there = set(taken)
     stem = "test_generated_" + re.sub(r"\W", "_", module.name) + ("_properties" if kind is TestKind.PROPERTY else "")
     number = 1
-    while (path := f"{folder}/{stem}{f'_{number}' if number > 1 else ''}.py") in there:
+    while (path := f"{folder}/{stem}{f'_{number}' if number > 1 else ''}.py") in taken:
         number += 1
     return path
 

@@ -1,6 +1,7 @@
 """Tests for one module after the other: found in the sandbox, taken apart here, judged in the sandbox, chosen here."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from forge_kinds.test_generation import answers
 from forge_kinds.test_generation.asking import Question, Unanswered
@@ -15,8 +16,8 @@ from forge_kinds.test_generation.splitting import Dropped, Test, split
 from forge_kinds.test_generation.stages import GENERATING, Meter
 from forge_kinds.test_generation.work import Job, Measured, Standing, files_of, node_id
 
-SEED = 1
-MAX_RANGES = 100
+SEED: Final = 1
+MAX_RANGES: Final = 100
 
 
 def generated(job: Job, before: Measured, in_order: bool) -> Standing:

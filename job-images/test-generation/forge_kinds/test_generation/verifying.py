@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from forge_kinds.test_generation import answers
 from forge_kinds.test_generation.asking import Question, Unanswered
@@ -15,7 +16,7 @@ from forge_kinds.test_generation.splitting import Dropped, Test
 from forge_kinds.test_generation.stages import VERIFYING, Meter
 from forge_kinds.test_generation.work import Job, Measured, Standing, files_of, node_id
 
-MAX_ROUNDS = 3
+MAX_ROUNDS: Final = 3
 
 
 @dataclass(frozen=True)

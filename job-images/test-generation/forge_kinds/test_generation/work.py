@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from forge_kinds.test_generation.answers import Run
 from forge_kinds.test_generation.asking import Asker
@@ -17,7 +19,7 @@ from forge_runner.sources.selection import display
 from forge_runner.workspace import Checkout
 from forge_runner.workspace.tree import EntryKind
 
-MAX_LOG_BYTES: int = 1024 * 1024
+MAX_LOG_BYTES: Final = 1024 * 1024
 
 
 @dataclass
@@ -55,10 +57,20 @@ class Job:
         return [module.path for module in self.modules]
 
     def path_for(self, module: Module, kind: TestKind) -> str:
-        """The file that a module's tests of a kind go into."""
+        """The file that a module's tests of a kind go into: no two have the same."""
+        return self._paths[module, kind]
+
+    @cached_property
+    def _paths(self) -> Mapping[tuple[Module, TestKind], str]:
         files = [display(each.path) for each in self.checkout.entries if each.kind is EntryKind.FILE]
         others = [display(each.path) for each in self.checkout.entries if each.kind is not EntryKind.FILE]
-        return path_for(module, kind, folder_for(files, others), [*files, *others])
+        folder, taken = folder_for(files, others), {*files, *others}
+        found = {}
+        for module in sorted(self.modules, key=lambda module: module.path):
+            for kind in TestKind:
+                found[module, kind] = path = path_for(module, kind, folder, taken)
+                taken.add(path)
+        return found
 
 
 @dataclass
