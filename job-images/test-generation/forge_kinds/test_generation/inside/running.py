@@ -81,7 +81,7 @@ def _relaxed(ended: Ended, options: Mapping[str, Any]) -> str:
     """What of the repository's configuration stands in the way of any test, "" for nothing that could be left out."""
     if isinstance(ended.told, dict):
         stands = ended.told.get("exit") == USAGE
-        order = ("plain", "alone")  # a conftest.py that raises is a matter of usage for pytest, too
+        order: tuple[str, ...] = ("plain", "alone")  # a conftest.py that raises is a matter of usage for pytest, too
     else:
         stands = not ended.steps and ended.code is not None
         order = ("alone",)
