@@ -10,7 +10,6 @@ from typing import Final
 
 from forge_core.assignment import Assignment
 from forge_core.assignment import Sandbox as Terms
-from forge_core.names import SANDBOX_PATH
 from forge_core.sandbox import Bounds, Ended
 from forge_kinds.test_generation.asking import Asker
 from forge_kinds.test_generation.budgeting import Budget
@@ -25,7 +24,7 @@ from forge_kinds.test_generation.verifying import verified
 from forge_kinds.test_generation.work import Job, Log, files_of
 from forge_runner.kinds import Artifact, Result
 from forge_runner.report import Permanent, Report, Transient
-from forge_runner.sandbox import Sandbox, SandboxLost, Tree
+from forge_runner.sandbox import Sandbox, SandboxLost, Tree, shared_volume
 from forge_runner.sandboxed.archive import MAX_TREE_BYTES, archive, size_of
 from forge_runner.sandboxed.installing import check_requirements, install, packages_of
 from forge_runner.sandboxed.terms import check_installed, check_sandbox
@@ -41,9 +40,9 @@ def generate(
     workdir: Path,
     report: Report,
     options: Options | None = None,
-    volume: Path = Path(SANDBOX_PATH),
+    volume: Path | None = None,
 ) -> Result:
-    """Do the whole work of one attempt; `volume` is what the sandbox shares. Raises Permanent or Transient."""
+    """Do the whole work of one attempt; `volume` is what the sandbox shares, if not the pod's own. Raises Permanent or Transient."""
     began = time.monotonic()
     config = TestGenerationConfig.read(assignment.config)
     terms = check_sandbox(assignment.sandbox, "", "a repository's code", "Ask")
@@ -59,7 +58,7 @@ def generate(
             )
         budget = Budget.of(config.budget, assignment.timeout, began)
         tree = archive(checkout, folder)
-        with Sandbox.connected(volume) as sandbox:
+        with Sandbox.connected(volume or shared_volume()) as sandbox:
             return _Generation(checkout, config, budget, Log(report), folder).result(sandbox, tree, terms)
     except SandboxLost as lost:
         raise Transient(f"The repository's code could not be run: {lost}") from None
