@@ -42,7 +42,10 @@ def generate(
     options: Options | None = None,
     volume: Path | None = None,
 ) -> Result:
-    """Do the whole work of one attempt; `volume` is what the sandbox shares, if not the pod's own. Raises Permanent or Transient."""
+    """Do the whole work of one attempt. Raises Permanent or Transient.
+
+    `volume` is what the sandbox shares, if not where a pod has it.
+    """
     began = time.monotonic()
     config = TestGenerationConfig.read(assignment.config)
     terms = check_sandbox(assignment.sandbox, "", "a repository's code", "Ask")
