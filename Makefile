@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-kinds run-cluster run-operator run-queues run-e2e run-endings run-chart run-faults run-killed run-promises kwok \
-  bench-latency bench-analysis bench-refactoring bench-resources bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
+  bench-latency bench-analysis bench-refactoring bench-resources bench-test-generation bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
@@ -88,7 +88,7 @@ run-cluster run-integration run-api run-kinds: BEFORE = nice
 run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
 	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator
 
-OF_KINDS := $(addprefix tests/integration/,analysis refactoring runner workspace)
+OF_KINDS := $(addprefix tests/integration/,analysis refactoring test_generation runner workspace)
 
 run-integration: run-operator run-queues   # no cluster at all
 	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,tests/integration/operator tests/integration/api $(OF_KINDS))
@@ -117,6 +117,9 @@ bench-refactoring: python ## refactorings of real repositories, on this machine 
 
 bench-resources: python ## memory and processor time of each kind's runner, without a cluster: [ONLY=analysis]
 	@$(BIN)/python -m bench.resources $(ONLY)
+
+bench-test-generation: python ## tests made for real packages, on this machine without a cluster, as root [ONLY="boltons-25.0.0"]
+	@$(BIN)/python -m bench.testgen $(ONLY)
 
 bench-throughput: install python kwok ## N AnalysisJobs against N bare Jobs on simulated nodes: make bench-throughput N=1000
 	@N=$(N) $(BIN)/python -m bench.throughput

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,31 @@ def test_the_demo_of_a_refactoring_ends_with_its_patch_and_the_lines_fetch_it(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.py").read_text() != source
+
+
+def test_the_demo_of_a_test_generation_ends_with_its_gain_and_tests_that_pass(
+    forge: Forge, serve: Callable[..., str], tmp_path: Path
+) -> None:
+    del forge
+    source = "def sign(number: int) -> str:\n    if number < 0:\n        return 'minus'\n    return 'plus'\n"
+    said = demo(serve({"signs.py": source}), kind="test-generation")
+    assert re.search(r"^completed after [\d.]+ s$", said, re.MULTILINE)
+    assert re.search(r"^ *\d+ %  generating: ", said, re.MULTILINE)
+    assert re.search(r"^\d+ tests? raises? line coverage from 0\.0 % to 100\.0 % and branch", said, re.MULTILINE)
+    assert re.search(r"^signs\.py +0\.0 % +100\.0 % +0\.0 % +100\.0 %$", said, re.MULTILINE)
+    look_further(said, lines=8)
+    [fetch] = [line for line in said.splitlines() if line.endswith("/artifacts/tests.patch")]
+    (tmp_path / "signs.py").write_text(source)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {fetch.strip()} | git -C '{tmp_path}' apply -"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    passed = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert passed.returncode == 0, passed.stdout
 
 
 def test_the_demo_of_a_delivery_ends_with_what_its_receiver_got_and_thinks_of_it(

@@ -118,6 +118,15 @@ def _refactored_and_verified(work: Work) -> None:
     assert work.result()["summary"]["tests"]["status"] == "hold"
 
 
+def _test_generation(stage: Stage, mark: str) -> dict[str, Any]:
+    return {**_analysis(stage, mark), "config": {"budget": "1m"}}
+
+
+def _generated(work: Work) -> None:
+    assert work.result()["summary"]["schema"] == "forge.test-generation/1"
+    assert work.artifact("coverage.json")
+
+
 def _delivery(stage: Stage, mark: str) -> dict[str, Any]:
     """The first call is answered after longer than its pod is given."""
     name = f"forge-job-{mark}"
@@ -157,6 +166,7 @@ KINDS: Final = (
     Row("analysis", "200m", "512Mi", _analysis, _analysed, evicted=False),
     Row("refactoring", "200m", "512Mi", _refactoring, _refactored, evicted=True),
     Row("refactoring", "200m", "512Mi", _verified_refactoring, _refactored_and_verified, evicted=False),
+    Row("test-generation", "200m", "512Mi", _test_generation, _generated, evicted=False),
     Row("webhooks", "100m", "256Mi", _delivery, _delivered, evicted=True),
     Row("cleanup", "50m", "256Mi", _clean_up, _cleaned, evicted=True, namespace=SYSTEM),
 )

@@ -48,7 +48,8 @@ TRIED = {
     "analysis.yaml", "cancel.yaml", "analysis-of-a-part.yaml", "analysis-gate.yaml", "analysis-layers.yaml",
     "analysis-private.yaml",
     "queue.yaml", "retry.yaml", "usage.yaml", "delivery.yaml", "refactoring-modernize.yaml", "refactoring-rename.yaml",
-    "refactoring-extract.yaml", "refactoring-verified.yaml", "purge-dry-run.yaml",
+    "refactoring-extract.yaml", "refactoring-verified.yaml", "purge-dry-run.yaml", "test-generation.yaml",
+    "test-generation-of-a-part.yaml",
     "clones.yaml",  # where there is a clone cache: test_clone_cache.py
 }  # fmt: skip
 
@@ -176,6 +177,26 @@ def test_a_verified_refactoring(forge: Forge, kubectl: Kubectl, example: Example
         patch = client.get(f"/analyses/{job['metadata']['uid']}/artifacts/changes.patch").text
     assert "-import os" in patch
     assert "relied.py" not in patch
+
+
+UNTESTED = "def sign(number: int) -> str:\n    if number < 0:\n        return 'minus'\n    return 'plus'\n"
+
+
+@pytest.mark.parametrize("file", ["test-generation.yaml", "test-generation-of-a-part.yaml"])
+def test_a_test_generation(
+    forge: Forge, kubectl: Kubectl, example: Example, serve: Callable[..., str], file: str
+) -> None:
+    modules = {f"boltons/{module}.py": UNTESTED for module in ("mathutils", "strutils")}
+    (job,) = example(file, serve({"boltons/__init__.py": "", **modules}))
+    job["spec"]["repository"]["ref"] = "main"  # the server's repositories have this branch only
+    job["spec"]["config"]["budget"] = "1m"
+    kubectl.apply(job)
+    done = forge.wait_for(job["metadata"]["name"], Phase.COMPLETED, seconds=240)
+    assert "raise line coverage from 0.0 %" in done["status"]["summary"]["message"]
+    with forge.api() as client:
+        patch = client.get(f"/analyses/{done['metadata']['uid']}/artifacts/tests.patch").text
+    assert "+# " in patch
+    assert "Covers what nothing covered before: " in patch
 
 
 @pytest.mark.parametrize(("file", "counts"), [("usage.yaml", "changed"), ("purge-dry-run.yaml", "wouldChange")])

@@ -98,9 +98,7 @@ def test_a_job_for_a_queue_that_is_not_there_waits_and_says_so(forge: Forge, job
     assert forge.phase(name) == Phase.QUEUED
 
 
-def test_a_job_for_a_kind_that_is_not_built_waits_in_its_paused_queue(
-    forge: Forge, jobs: Jobs, small_repository: str
-) -> None:
-    name = jobs.submit(small_repository, queue="test-generation")
+def test_a_job_of_a_paused_queue_waits_and_says_so(forge: Forge, jobs: Jobs, small_repository: str) -> None:
+    name = jobs.submit(small_repository, queue=jobs.queue(paused=True))
     assert "paused" in wait_until(lambda: forge.message(name))
     assert forge.phase(name) == Phase.QUEUED

@@ -61,8 +61,11 @@ def python() -> str:
 
 
 def _programs(folder: Path) -> Path:
-    """A folder for PATH with `python`, which has pytest as that of a sandbox's image has."""
-    packages = Path(pytest.__file__).parent.parent
+    """A folder for PATH with `python`, which has pytest and the programs of kinds, as that of a sandbox's image has."""
+    kinds = [str(each.parent) for each in sorted(ROOT.glob("job-images/*/forge_kinds"))]
+    packages = ":".join(
+        [str(Path(pytest.__file__).parent.parent), str(ROOT / "core"), str(ROOT / "job-images"), *kinds]
+    )
     script = folder / "python"
     script.write_text(f'#!/bin/sh\nPYTHONPATH={packages} exec {python()} "$@"\n')
     script.chmod(0o755)

@@ -14,6 +14,7 @@ from forge_core.resource import JobSpec, Phase, QueueSpec
 from forge_kinds.analysis.config import AnalysisConfig
 from forge_kinds.cleanup.config import CleanupConfig
 from forge_kinds.refactoring.config import Imports, RefactoringConfig, Target
+from forge_kinds.test_generation.config import TestGenerationConfig
 from forge_kinds.webhooks.config import DeliveryConfig
 from tests.builders.chart import CHART
 from tests.conftest import ROOT
@@ -97,6 +98,7 @@ def test_the_configuration_is_what_the_kinds_know() -> None:
         *CleanupConfig.model_fields,
         *DeliveryConfig.model_fields,
         *RefactoringConfig.model_fields,
+        *TestGenerationConfig.model_fields,
     }
     assert config["modernize"]["enum"] == list(get_args(Target))
     assert config["imports"]["items"]["enum"] == list(Imports)

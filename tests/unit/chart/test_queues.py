@@ -65,6 +65,7 @@ def test_only_queues_whose_kind_is_built_are_open() -> None:
         "analysis",
         "cleanup",
         "refactoring",
+        "test-generation",
         "webhooks",
     ]
     for queue in queues:

@@ -14,6 +14,7 @@ from rich.console import Console
 from forge_core.maintenance import Task
 from forge_core.names import JOB_SECRET_PREFIX
 from forge_kinds.refactoring.config import RefactoringConfig
+from forge_kinds.test_generation.config import TestGenerationConfig
 from forge_kinds.webhooks.config import DeliveryConfig
 from tests.unit.local_cluster.test_clone import ROOT, _load
 
@@ -230,3 +231,64 @@ def test_the_local_installation_lets_deliveries_to_the_demos_receiver() -> None:
     assert {"kubernetes.io/metadata.name": part.RECEIVER} in [
         to["namespaceSelector"]["matchLabels"] for rule in values["networkPolicy"]["runnerEgress"] for to in rule["to"]
     ]
+
+
+NEW_TESTS = """\
+diff --git a/tests/generated/test_generated_a.py b/tests/generated/test_generated_a.py
+new file mode 100644
+--- /dev/null
++++ b/tests/generated/test_generated_a.py
+@@ -0,0 +1,14 @@
++\"\"\"Characterisation tests of a: what it does today.
++\"\"\"
++
++import a
++
++
++# Characterisation. Covers what nothing covered before: lines 2-3 of a.py.
++def test_f():
++    assert a.f([1]) == "[bold]"
++
++
++# Characterisation. Covers what nothing covered before: lines 5 of a.py.
++def test_g():
++    assert a.g() == 1
+"""
+
+
+def figures(lines: float, branches: float) -> dict[str, Any]:
+    parts = {"lines": lines, "branches": branches}
+    return {name: {"covered": round(percent), "of": 100, "percent": percent} for name, percent in parts.items()}
+
+
+GENERATED: dict[str, Any] = {
+    "message": "2 tests raise line coverage from 38.2 % to 61.0 %.", "commit": "0123456789abcdef",
+    "dropped": {"total": 9, "byWhy": {"it asserts nothing": 8, "it fails": 1}}, "patch": {"artifact": "tests.patch"},
+    "coverage": {"files": [
+        {"path": "little.py", "before": figures(10, 0), "after": figures(11, 0)},
+        {"path": "a[1].py", "before": figures(38.2, 20), "after": figures(61, 35.5)},
+    ]},
+}  # fmt: skip
+
+
+def test_a_test_generation_ends_with_its_gain_and_the_first_test() -> None:
+    said = told("test-generation", GENERATED, tests_patch=NEW_TESTS)
+    assert "2 tests raise line coverage from 38.2 % to 61.0 %." in said
+    assert "Dropped: 8 because it asserts nothing, 1 because it fails" in said
+    assert re.search(r"^a\[1\]\.py +38\.2 % +61 % +20 % +35\.5 %$", said, re.MULTILINE)
+    assert said.index("a[1].py") < said.index("little.py")
+    assert "# Characterisation. Covers what nothing covered before: lines 2-3 of a.py.\ndef test_f():\n" in said
+    assert 'assert a.f([1]) == "[bold]"' in said
+    assert "test_g" not in said
+    assert "git apply --index" in said
+
+
+def test_a_test_generation_that_kept_nothing_ends_with_why() -> None:
+    nothing = {**GENERATED, "message": "No test was found.", "patch": {}}
+    said = told("test-generation", nothing)
+    assert said.strip().startswith("No test was found.")
+    assert "git apply" not in said
+
+
+def test_a_test_generation_asks_for_what_its_config_takes() -> None:
+    assert TestGenerationConfig.read(demo.part_of("test-generation").spec("https://git.test/a.git")["config"])

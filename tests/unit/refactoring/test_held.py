@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from forge_kinds.refactoring.changes import Change
 from forge_kinds.refactoring.fixing import FOLLOW_UP
 from forge_kinds.refactoring.held import Held, Remade, rules_in, units_of
-from forge_kinds.refactoring.patching import Patch
 from forge_kinds.refactoring.survey import Survey
+from forge_runner.sources.patching import Patch
 
 PATHS = ["a.py", "b.py", "c.py", "d.py"]
 CHANGES = st.lists(

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from forge_core.resource import Seconds
+from forge_runner.sandboxed.terms import Installed
 from forge_runner.sources.selection import Selection
 
 DEFAULT_TARGET: Final = "3.10"
@@ -35,9 +36,6 @@ RuleName = Annotated[str, Field(pattern=r"^[A-Z]{1,8}[0-9]{0,4}$")]
 
 
 Argument = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Installed = Annotated[
-    str, Field(max_length=255, pattern=r"^(\.(\[[A-Za-z0-9_,-]+\])?|[A-Za-z0-9_][^\x00-\x1f]*\.txt)$")
-]
 
 
 class _Part(BaseModel):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from forge_kinds.refactoring.changes import Change, Dropped
 from forge_kinds.refactoring.config import Operation
 from forge_kinds.refactoring.fixing import FOLLOW_UP
-from forge_kinds.refactoring.patching import Patch
 from forge_kinds.refactoring.survey import Survey
 from forge_kinds.refactoring.trying import Unit
+from forge_runner.sources.patching import Patch
 
 
 @dataclass(frozen=True)

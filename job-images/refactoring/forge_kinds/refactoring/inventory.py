@@ -1,6 +1,5 @@
 """Which of a commit's files may be changed, decided from its tree alone, before any of them is written."""
 
-import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Final
 
 from forge_kinds.refactoring.config import RefactoringConfig
 from forge_kinds.refactoring.notes import Note, Notes
+from forge_runner.sources.foreign import generated, vendored
 from forge_runner.sources.selection import display
 from forge_runner.workspace.tree import Entry, EntryKind
 
@@ -16,11 +16,6 @@ MAX_FILES: Final = 20_000
 MAX_FIRST_PARTY: Final = 500
 
 _PYTHON: Final = (b".py", b".pyi")
-_VENDORED: Final = frozenset(
-    {"node_modules", "vendor", "vendored", "_vendor", "third_party", "third-party", "site-packages", ".venv", "venv",
-     ".tox", ".eggs"}
-)  # fmt: skip
-_GENERATED: Final = re.compile(r"(_pb2(_grpc)?\.pyi?|\.generated\.pyi?)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +51,9 @@ def _refused(entry: Entry, path: str) -> Note | None:
         return Note.ODD_NAME
     if entry.size > MAX_FILE_BYTES:
         return Note.TOO_LARGE
-    if not _VENDORED.isdisjoint(path.split("/")[:-1]):
+    if vendored(path):
         return Note.VENDORED
-    return Note.GENERATED if _GENERATED.search(path) else None
+    return Note.GENERATED if generated(path) else None
 
 
 def first_party(entries: Iterable[Entry]) -> tuple[str, ...]:

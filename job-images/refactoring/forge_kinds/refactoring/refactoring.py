@@ -17,13 +17,11 @@ from forge_kinds.refactoring.bisecting import Found
 from forge_kinds.refactoring.changes import Change, Done
 from forge_kinds.refactoring.config import Operation, RefactoringConfig, Rename
 from forge_kinds.refactoring.held import Held, Remade, rules_in, units_of
-from forge_kinds.refactoring.installing import check_requirements
 from forge_kinds.refactoring.inventory import SourceFile, plan
 from forge_kinds.refactoring.judging import objection
 from forge_kinds.refactoring.linting import Linter
 from forge_kinds.refactoring.notes import Notes
 from forge_kinds.refactoring.operating import Operations
-from forge_kinds.refactoring.patching import Patch, patch_of
 from forge_kinds.refactoring.renaming import Renamer
 from forge_kinds.refactoring.rulings import check_rules
 from forge_kinds.refactoring.stages import CHANGING, PATCHING, READING, VERIFYING, Meter
@@ -34,7 +32,9 @@ from forge_kinds.refactoring.trying import Question, Tested, Trial, check_terms,
 from forge_runner.kinds import Artifact, Result
 from forge_runner.report import Permanent, Report
 from forge_runner.sandbox import shared_volume
+from forge_runner.sandboxed.installing import check_requirements
 from forge_runner.sources.bounded import available_cpus
+from forge_runner.sources.patching import Patch, patch_of
 from forge_runner.sources.ruff import batches
 from forge_runner.workspace import Checkout, fetch
 from forge_runner.workspace.checkout import Options
@@ -63,7 +63,7 @@ def refactor(
         checkout = fetch(assignment, workdir, report, options or Options())
         report.log(f"Fetched commit {checkout.commit}: {len(checkout.entries):,} entries")
         if config.verify:
-            check_requirements(checkout, config.verify.install)
+            check_requirements(checkout, "config.verify.install", config.verify.install)
         work = _Refactoring.of(checkout, config, folder, report)
 
         def ask(question: Question) -> Tested:

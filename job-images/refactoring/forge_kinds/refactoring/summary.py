@@ -10,8 +10,8 @@ from forge_core.attempts import MAX_ARTIFACT_BYTES, MAX_SUMMARY_BYTES
 from forge_kinds.refactoring.changes import Change, Dropped
 from forge_kinds.refactoring.complexity import totals
 from forge_kinds.refactoring.notes import Notes
-from forge_kinds.refactoring.patching import Patch
 from forge_kinds.refactoring.survey import Survey
+from forge_runner.sources.patching import Patch
 
 SCHEMA: Final = "forge.refactoring/1"
 PATCH: Final = "changes.patch"

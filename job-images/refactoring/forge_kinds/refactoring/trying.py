@@ -10,16 +10,16 @@ from forge_core.assignment import Sandbox as Terms
 from forge_core.sandbox import Answer, Bounds, Ended
 from forge_kinds.refactoring.bisecting import Found, Search
 from forge_kinds.refactoring.config import Verify
-from forge_kinds.refactoring.installing import install, path_of
 from forge_kinds.refactoring.stages import TESTING, Meter
 from forge_kinds.refactoring.suites import Ran, Suite, suite_of
-from forge_runner.report import Permanent, Report, Transient
+from forge_runner.report import Report, Transient
 from forge_runner.sandbox import Sandbox, SandboxLost, Tree
+from forge_runner.sandboxed.archive import MAX_TREE_BYTES, archive, size_of
+from forge_runner.sandboxed.installing import install, path_of
+from forge_runner.sandboxed.terms import check_installed, check_sandbox
 from forge_runner.workspace import Checkout
 
 MAX_RUNS: Final = 40
-MAX_TREE_BYTES: Final = 128 * 1024**2
-"""Its archive is in memory, and the runner's until the run has ended."""
 _LOG_BYTES: Final = 256 * 1024
 _RESERVE: Final = 60.0
 """Seconds of the attempt that are left for the patch."""
@@ -70,16 +70,8 @@ class Trial:
 
 def check_terms(verify: Verify, terms: Terms | None) -> None:
     """Raises Permanent for what the queue doesn't offer, before anything is done."""
-    if terms is None:
-        raise Permanent(
-            "config.verify: this queue has no sandbox, in which alone a repository's tests may run. Leave verify out, "
-            "or ask the administrator for a queue with spec.sandbox."
-        )
-    if verify.install and not terms.index:
-        raise Permanent(
-            "config.verify.install: this queue installs nothing. Leave install out, or ask the administrator for "
-            "spec.sandbox.packages."
-        )
+    offered = check_sandbox(terms, "config.verify: ", "a repository's tests", "Leave verify out, or ask")
+    check_installed(offered, "config.verify.install", verify.install)
 
 
 def tested(trial: Trial, terms: Terms, volume: Path, folder: Path) -> Tested:
@@ -87,14 +79,13 @@ def tested(trial: Trial, terms: Terms, volume: Path, folder: Path) -> Tested:
     suite = suite_of(trial.question.verify, trial.checkout.entries)
     if suite is None:
         return _unverified("pytest", "No file of the repository is named as pytest's tests are.")
-    size = sum(entry.size for entry in trial.checkout.entries)
-    if size > MAX_TREE_BYTES:
+    if size_of(trial.checkout) > MAX_TREE_BYTES:
         return _unverified(_shown(suite), f"The repository is over {MAX_TREE_BYTES // 1024**2} MiB.")
-    archive = _archive(trial.checkout, folder)
+    tree = archive(trial.checkout, folder)
     try:
         with Sandbox.connected(volume) as sandbox:
             meter = Meter(trial.report, TESTING, len(trial.question.units) + 1, parts="parts")
-            return _Trying(trial, suite, sandbox, archive, meter).result(terms.index)
+            return _Trying(trial, suite, sandbox, tree, meter).result(terms.index)
     except SandboxLost as lost:
         raise Transient(f"The repository's tests could not be run: {lost}") from None
 
@@ -118,7 +109,8 @@ class _Trying:
         verify = self.trial.question.verify
         if verify.install:
             self.meter.begin("installing dependencies")
-            answer = install(self.sandbox, Tree(self.archive), verify, index, self._bounds())
+            wanted = [*verify.install, *(["pytest"] if verify.pytest else [])]
+            answer = install(self.sandbox, Tree(self.archive), wanted, index, self._bounds())
             if answer.ended is not Ended.EXITED or answer.code:
                 self._note("installing", answer)
                 return self._unverified("The dependencies could not be installed; see tests.log.")
@@ -239,16 +231,6 @@ def _sentence(held: int, partly: int, refused: int) -> str:
         return f"The tests hold with none of the changes; {refused:,} were put back."
     back = [f"{partly:,} were put back in part"] * bool(partly) + [f"{refused:,} were put back"] * bool(refused)
     return f"The tests hold with {held:,} changed files{'; ' * bool(back)}{' and '.join(back)}."
-
-
-def _archive(checkout: Checkout, folder: Path) -> Path:
-    """The commit as git has it, in the runner's own folder."""
-    path = folder / "tree.tar"
-    with path.open("wb") as target, checkout.git.running("archive", "--format=tar", checkout.commit) as child:
-        assert child.stdout is not None  # noqa: S101 - a pipe was asked for
-        while chunk := child.stdout.read(1 << 20):
-            target.write(chunk)
-    return path
 
 
 def _unverified(ran: str, why: str) -> Tested:

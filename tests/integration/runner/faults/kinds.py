@@ -113,6 +113,26 @@ async def _refactored_and_verified(platform: Platform, ended: Ended) -> None:
     assert ended.artifacts["tests.log"].count(b"good") == 2
 
 
+SIGNS: Final = b"def sign(number: int) -> str:\n    if number < 0:\n        return 'minus'\n    return 'plus'\n"
+NEW_TESTS: Final = frozenset({"tests.patch", "tests.json", "coverage.json", "generation.log"})
+
+
+async def _untested(platform: Platform, name: str) -> Start:
+    """A repository with one module and no test."""
+    a_repository(platform.git.root, f"{name}.git", {b"signs.py": SIGNS})
+    repository = Repository(url=platform.git.url(f"{name}.git"))
+    return {"repository": repository, "config": {"budget": "4m"}, "allowed_hosts": ("127.0.0.1",)}
+
+
+async def _tested(platform: Platform, ended: Ended) -> None:
+    assert ended.summary["commit"] == _commit(platform, ended)
+    lines = [ended.summary["coverage"][when]["lines"]["percent"] for when in ("before", "after")]
+    assert lines == [0.0, 100.0]
+    clone = platform.folder / f"{ended.name}-clone"
+    git(platform.folder, "clone", "--quiet", str(platform.git.root / f"{ended.name}.git"), clone.name)
+    git(clone, "apply", "-", stdin=ended.artifacts["tests.patch"])
+
+
 # --- deliveries ----------------------------------------------------------------------------------------------------
 IN_THE_ENDPOINT: Final = "in the endpoint"
 SECRET: Final = f"whsec_{base64.b64encode(bytes(32)).decode()}"
@@ -185,6 +205,10 @@ KINDS: Final = {
         kind="refactoring", stage="verifying", held_at=IN_THE_SANDBOX, sandboxed=True,
         start=partial(_a_repository, config={**REMOVE, "verify": {"command": ["python", "check.py"]}}),
         ended_well=_refactored_and_verified, artifacts=frozenset({"changes.patch", "changes.json", "tests.log"}),
+    ),
+    "test-generation": Row(
+        kind="test-generation", stage="generating", sandboxed=True, start=_untested, ended_well=_tested,
+        artifacts=NEW_TESTS,
     ),
     "webhooks": Row(
         kind="webhooks", stage="calling", held_at=IN_THE_ENDPOINT, start=_a_message, ended_well=_delivered,

@@ -54,7 +54,7 @@ def _with_index(git: Git, name: str) -> Git:
 
 def _changed_tree(checkout: Checkout, git: Git, paths: Sequence[bytes]) -> str:
     git.output("read-tree", checkout.commit)
-    with git.running("update-index", "-z", "--stdin", work_tree=checkout.root) as child:
+    with git.running("update-index", "--add", "-z", "--stdin", work_tree=checkout.root) as child:
         assert child.stdin is not None  # noqa: S101 - a pipe was asked for
         child.stdin.write(b"".join(path + b"\0" for path in paths))
     return git.output("write-tree")
