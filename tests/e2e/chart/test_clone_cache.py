@@ -123,4 +123,8 @@ def test_without_the_cache_clones_are_direct_ones(
     assert DIRECT in log_of(cached, its_jobs.submit(small_repository))
     release.kubectl.run(*place, "scale", CACHE, "--replicas=1")
     release.kubectl.run(*place, "rollout", "status", CACHE, "--timeout=300s")
-    assert SERVED in log_of(cached, its_jobs.submit(small_repository))
+
+    def served() -> bool:
+        return SERVED in log_of(cached, its_jobs.submit(small_repository))
+
+    wait_until(served, what="a job is served: its Service may lead nowhere for a moment after the pod is ready")

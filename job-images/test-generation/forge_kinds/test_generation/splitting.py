@@ -16,6 +16,9 @@ from forge_runner.sources.bounded import output
 
 CPU_SECONDS: Final = 20
 _BETWEEN: Final = "\n# ---\n"
+_SEEDING: Final = "_pynguin_"
+"""What pynguin puts above its tests so that chance is the same each time. Without it, tests that hang on chance are
+dropped like all others that pass only sometimes."""
 _ODD: Final = re.compile(
     r"[^\t\n\x20-\x7e\xa0-\u2027\u202f-\u2065\u2070-\ud7ff\ue000-\ufefe\uff00-\ufff8\U00010000-\U0010ffff]"
 )
@@ -82,7 +85,9 @@ def split(module: Module, found: Searched, folder: Path) -> tuple[list[Test], li
     dropped: list[Dropped] = []
     for (kind, _text, _stem), part in zip(texts, _parts(texts, folder), strict=True):
         header = tuple(
-            Statement(each["source"], frozenset(each["binds"]), each["only_names"]) for each in part["header"]
+            Statement(each["source"], frozenset(each["binds"]), each["only_names"])
+            for each in part["header"]
+            if _SEEDING not in each["source"]
         )
         if part["broken"]:
             dropped.append(Dropped(module.name, kind, "all of a text", f"it is no Python ({part['broken']})"))
