@@ -5,7 +5,7 @@
 . "$(dirname "$0")/here.sh"
 # shellcheck source=local-cluster/commit.sh
 . "$HERE/commit.sh"
-RELEASES=(9.0.0 9.0.4)
+RELEASES=(8.2.3 9.0.4)
 
 committed_copy() { # of a folder that is no repository: the folder itself is left as it is
   rm -rf "$2"; mkdir -p "$2"

@@ -21,8 +21,9 @@ def prepare(console: Console) -> None:
     del console
 
 
-def spec(repository: str) -> dict[str, Any]:
+def spec(repository: str, before: str = "") -> dict[str, Any]:
     """`spec` of the AnalysisJob: all modules, for a few minutes."""
+    del before
     return {
         "queue": "test-generation",
         "repository": {"url": repository},

@@ -12,6 +12,7 @@ from forge_core.resource import Phase
 from tests.conftest import ROOT, Kubectl
 from tests.e2e.forge import Forge, Jobs
 from tests.e2e.release import Release, second_release
+from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

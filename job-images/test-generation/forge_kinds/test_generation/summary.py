@@ -71,7 +71,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
 def message(outcome: Outcome, figures: Mapping[str, Any]) -> str:
     """One sentence: the gain, or why there is none."""
     kept = sum(len(tests) for tests in outcome.verified.kept.values())
-    before, after = figures["before"], figures["after"]
+    before, after, modules = figures["before"], figures["after"], len(outcome.verified.kept)
     if not kept:
         why = (
             outcome.verified.why_nothing
@@ -81,7 +81,7 @@ def message(outcome: Outcome, figures: Mapping[str, Any]) -> str:
     return (
         f"{kept:,} {'test raises' if kept == 1 else 'tests raise'} line coverage from {before['lines']['percent']} % "
         f"to {after['lines']['percent']} % and branch coverage from {before['branches']['percent']} % to "
-        f"{after['branches']['percent']} %, in {len(outcome.verified.kept):,} modules."
+        f"{after['branches']['percent']} %, in {modules:,} {'module' if modules == 1 else 'modules'}."
     )
 
 
