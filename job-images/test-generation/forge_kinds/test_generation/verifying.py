@@ -54,7 +54,7 @@ def verified(job: Job, before: Measured, standing: Standing) -> Verified:
                 covered=before.before,
                 why_nothing=f"Beside the new tests {names[0][:200]} fails, which passed before; nothing is delivered.",
             )
-        meter.done(MAX_ROUNDS)
+        meter.done(MAX_ROUNDS - number - 1)
         return replace(_delivered(job, before, standing, kept, ran[-1]), runs=RUNS, together=together)
     return Verified(
         covered=before.before, why_nothing="" if not any(kept.values()) else "Some new test failed each time."
