@@ -1,5 +1,6 @@
 """How a job failed, in words that a person can act on."""
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -123,6 +124,9 @@ def _unsaid(pod: PodDigest) -> str:
     if code is None:
         detail = f"{pod.reason}: {pod.message[:MAX_WORDS]}" if pod.reason else "no exit code is known"
         return f"its pod ended without a word ({detail})"
+    if code == 128 + signal.SIGKILL:  # a node that is busy enough doesn't always tell that it was for memory
+        limit = f"; if for memory, its limit is {pod.memory_limit}" if pod.memory_limit else ""
+        return f"its runner was killed by signal 9 without a word{limit}; {look}"
     if code > 128:
         return f"its runner was killed by signal {code - 128} without a word; {look}"
     return f"its runner ended with code {code} without a word; {look}"

@@ -152,11 +152,12 @@ class Jobs:
         return self.apply(queue, name, repository=repository, **spec)
 
     def queue(self, like: str = "analysis", **changes: Any) -> str:
-        """A JobQueue like an installed one with changes to its spec; returns its name."""
+        """A JobQueue like an installed one with changes to its spec, None takes a field away; returns its name."""
         name = f"e2e-{uuid.uuid4().hex[:8]}"
         spec = self.forge.kubectl.get("jobqueue", like)["spec"]
         spec.pop("namespaceSelector", None)  # that of cleanup serves no tenant
-        manifest = {"apiVersion": API_VERSION, "kind": "JobQueue", "metadata": {"name": name}, "spec": spec | changes}
+        spec = {field: value for field, value in {**spec, **changes}.items() if value is not None}
+        manifest = {"apiVersion": API_VERSION, "kind": "JobQueue", "metadata": {"name": name}, "spec": spec}
         self.forge.kubectl.apply(manifest)
         self.queues.append(name)
         return name
@@ -165,7 +166,7 @@ class Jobs:
         """A queue like an installed one, whose jobs do what `rehearse` tells them (tests/runner_image)."""
         image = (LOCAL / "rehearsal-image").read_text().strip()
         size = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"cpu": "1", "memory": "192Mi"}}
-        fixed = {"resourceClasses": {"small": size}, "defaultResourceClass": "small", "paused": False}
+        fixed = {"resourceClasses": {"small": size}, "defaultResourceClass": "small", "paused": False, "sandbox": None}
         return self.queue(like, jobType="rehearsal", image=image, **fixed | changes)
 
     def rehearse(self, queue: str, *plan: str) -> str:

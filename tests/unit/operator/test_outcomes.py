@@ -88,6 +88,14 @@ CASES: list[tuple[str, str, list[Raw], Reason, FailureClass, list[str]]] = [
         ["3 of 3 attempts", "512Mi", "spec.resourceClass", "large, small"],
     ),
     (
+        "a kill that the node said nothing of names the limit too",
+        "BackoffLimitExceeded",
+        [_failed(137)],
+        Reason.EXHAUSTED,
+        FailureClass.TRANSIENT,
+        ["signal 9", "if for memory, its limit is 512Mi", "kubectl logs"],
+    ),
+    (
         "out of memory that the runner outlived reads the same",
         "BackoffLimitExceeded",
         [_failed(1, message="the analysis was killed", failure_class="out-of-memory")],
