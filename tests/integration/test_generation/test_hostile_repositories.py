@@ -131,7 +131,7 @@ def test_own_tests_that_flood_die_or_break_are_told_and_hide_no_others(generated
         b"tests/conftest.py": b"raise RuntimeError('broken')\n",
         b"tests/test_own.py": b"import good, os\n\n\ndef test_dies():\n    os.abort()\n\n\n"
         b"def test_floods():\n    print('x' * 50_000_000)\n\n\ndef test_good():\n    assert good.sign(1) == 'plus'\n",
-        b"setup.cfg": b"[tool:pytest]\naddopts = --no-such-option\n",
+        b"setup.cfg": b"[tool:pytest]\naddopts = --no-such-option\nfilterwarnings = error\n",
     }
     done = generated(files, **FAST)
     assert covered(done, "good.py") == 100.0, done.log

@@ -19,7 +19,9 @@ from forge_kinds.test_generation.inside.effects import Watch
 ARGUMENTS: Final = (
     "-q", "--tb=short", "--color=no", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:cov",
     "--continue-on-collection-errors",
+    "-W", "ignore::pytest.PytestAssertRewriteWarning", "-W", "ignore:Slow code in plugin",
 )  # fmt: skip
+"""Both warnings are for us, who import and warm up before pytest does; a repository may make errors of warnings."""
 _WHY: Final = 300
 
 
