@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.calibration import calibration_s
+from bench.footprint import cpu_seconds, family
+from bench.pods import ROOT, source_distribution
 from forge_core.assignment import Assignment, Repository, Sandbox
 from forge_kinds.test_generation import generate
 from forge_runner.report import Permanent
 from forge_runner.workspace.checkout import Options
 from tests.services.sandbox import UID, SandboxServer, sandbox_server
 
-ROOT: Final = Path(__file__).parent.parent
 MAX_MINUTES: Final = 10
 VOLUME_MEBIBYTES: Final = 512
 CONFIG: Final[dict[str, Any]] = {"budget": "6m"}
 PACKAGES: Final = ("isodate-0.7.2", "sortedcontainers-2.4.0", "boltons-25.0.0")
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class _Said:
@@ -124,9 +124,8 @@ def _used(volume: Path) -> int:
 
 def _sandbox_cpu(server: SandboxServer) -> int:
     """Seconds of the first process and of all that it has buried."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    fields = Path(f"/proc/{children[0]}/stat").read_text().rpartition(")")[2].split()
-    return round(sum(map(int, fields[11:15])) / _TICKS)
+    _namespace, first, *_ = family(server.process.pid)
+    return round(cpu_seconds(first))
 
 
 def _children_cpu() -> float:
@@ -135,19 +134,12 @@ def _children_cpu() -> float:
     return now.children_user + now.children_system
 
 
-def repository(name: str) -> Path:
-    """The source distribution as a repository."""
-    script = ROOT / "local-cluster/sdist.sh"
-    done = subprocess.run([script, *name.rsplit("-", 1)], check=True, stdout=subprocess.PIPE, text=True)
-    return Path(done.stdout.strip())
-
-
 def main() -> None:
     """Measure all that are wanted, print one JSON object as the last line."""
     wanted = sys.argv[1:] or PACKAGES
     result: dict[str, Any] = {}
     for name in wanted:
-        result[name] = measured(repository(name), CONFIG)
+        result[name] = measured(source_distribution(name), CONFIG)
         print(f"{name}: {json.dumps(result[name])}", file=sys.stderr)
     slowest = max(figures["minutes"] for figures in result.values())
     print(

@@ -51,6 +51,16 @@ def look_further(said: str, lines: int) -> None:
         assert '"error":' not in done.stdout, f"{line}: {done.stdout[:500]}"
 
 
+def fetch_and_apply(said: str, patch: str, folder: Path) -> None:
+    """Fetch a patch by the line that the demo prints, and apply it in a folder."""
+    [fetch] = [line for line in said.splitlines() if line.endswith(f"/artifacts/{patch}")]
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {fetch.strip()} | git -C '{folder}' apply -"],
+        cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_demo_takes_any_url(forge: Forge, small_repository: str) -> None:
     del forge
     said = demo(small_repository)
@@ -78,13 +88,8 @@ def test_the_demo_of_a_refactoring_ends_with_its_patch_and_the_lines_fetch_it(
     assert re.search(r"^a\.py +\+\d+ +-\d+$", said, re.MULTILINE)
     assert "--- a/a.py\n+++ b/a.py\n@@ " in said
     look_further(said, lines=7)
-    [fetch] = [line for line in said.splitlines() if line.endswith("/artifacts/changes.patch")]
     (tmp_path / "a.py").write_text(source)
-    done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {fetch.strip()} | git -C '{tmp_path}' apply -"],
-        cwd=ROOT, capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    fetch_and_apply(said, "changes.patch", tmp_path)
     assert (tmp_path / "a.py").read_text() != source
 
 
@@ -99,13 +104,8 @@ def test_the_demo_of_a_test_generation_ends_with_its_gain_and_tests_that_pass(
     assert re.search(r"^\d+ tests? raises? line coverage from 0\.0 % to 100\.0 % and branch", said, re.MULTILINE)
     assert re.search(r"^signs\.py +0\.0 % +100\.0 % +0\.0 % +100\.0 %$", said, re.MULTILINE)
     look_further(said, lines=8)
-    [fetch] = [line for line in said.splitlines() if line.endswith("/artifacts/tests.patch")]
     (tmp_path / "signs.py").write_text(source)
-    done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {fetch.strip()} | git -C '{tmp_path}' apply -"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    fetch_and_apply(said, "tests.patch", tmp_path)
     passed = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from forge_core.git.command import Failed, Git
 from forge_runner.report import Permanent
@@ -23,6 +23,14 @@ class Patch:
     files: tuple[bytes, ...] = ()
     added: int = 0
     removed: int = 0
+
+    def document(self, artifact: str) -> dict[str, Any]:
+        """For a summary: the artefact that has it, and its size; nothing of an empty one."""
+        if not self.files:
+            return {}
+        return {
+            "artifact": artifact, "bytes": len(self.body), "linesAdded": self.added, "linesRemoved": self.removed,
+        }  # fmt: skip
 
 
 def patch_of(checkout: Checkout, paths: Sequence[bytes]) -> Patch:

@@ -7,11 +7,10 @@ from typing import Final, Protocol
 
 from forge_core.sandbox import Answer, Ended
 from forge_kinds.refactoring.config import Verify
-from forge_runner.sources.selection import display
-from forge_runner.workspace.tree import Entry, EntryKind
+from forge_runner.sandboxed.telling import HOW, MAX_LINE, has_tests, last_line
+from forge_runner.workspace.tree import Entry
 
 SHOWN: Final = 3
-_LINE: Final = 300
 _PYTEST: Final = (
     "python", "-m", "pytest", "-q", "-rfE", "--tb=short", "--color=no", "-p", "no:cacheprovider",
     "--continue-on-collection-errors",
@@ -19,13 +18,6 @@ _PYTEST: Final = (
 _SUMMARY: Final = re.compile(r"^=+ short test summary info =+$", re.MULTILINE)
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (.{1,1000}?)(?: - .*)?$", re.MULTILINE)
 _COUNT: Final = re.compile(r"\b([0-9]{1,9}) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
-_TEST_FILE: Final = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
-_HOW: Final = {
-    Ended.TIMEOUT: "did not end in its time",
-    Ended.OUTPUT: "printed more than it may",
-    Ended.MEMORY: "needed more memory than the sandbox has",
-    Ended.NOT_STARTED: "could not be started",
-}
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class Ran:
             return f"With it, {self.broken}"
         if new := sorted(self.failing - before.failing):
             more = f" and {len(new) - SHOWN} more" if len(new) > SHOWN else ""
-            named = ", ".join(name[:_LINE] for name in new[:SHOWN])
+            named = ", ".join(name[:MAX_LINE] for name in new[:SHOWN])
             return f"With it fails what passed before: {named}{more}."
         if self.total < before.total:
             return f"With it, {self.total} instead of {before.total} tests are found."
@@ -55,7 +47,7 @@ class Ran:
 
     def document(self) -> dict[str, object]:
         """For the summary."""
-        shown = [name[:_LINE] for name in sorted(self.failing)[:20]]
+        shown = [name[:MAX_LINE] for name in sorted(self.failing)[:20]]
         told = {"failing": len(self.failing), "shown": shown, "counts": dict(sorted(self.counts.items()))}
         return {**told, "broken": self.broken} if self.broken else told
 
@@ -84,8 +76,8 @@ class Command:
         if answer.ended is not Ended.EXITED:
             return Ran(broken=_broken("the command", answer))
         if answer.code in {126, 127}:  # what a shell or env says of a program that isn't there
-            return Ran(broken=f"the command ended with code {answer.code}: {_last_line(answer)}")
-        name = f"the command, with code {answer.code}: {_last_line(answer)}"
+            return Ran(broken=f"the command ended with code {answer.code}: {last_line(answer)}")
+        name = f"the command, with code {answer.code}: {last_line(answer)}"
         return Ran(frozenset({name}) if answer.code else frozenset())
 
 
@@ -103,7 +95,7 @@ class Pytest:
             return Ran(broken="pytest finds no tests.")
         listed = _SUMMARY.split(answer.output)[-1] if _SUMMARY.search(answer.output) else ""
         if answer.code not in {0, 1} or bool(listed) != bool(answer.code):
-            return Ran(broken=f"pytest ended with code {answer.code}: {_last_line(answer)}")
+            return Ran(broken=f"pytest ended with code {answer.code}: {last_line(answer)}")
         last = answer.output.strip().rpartition("\n")[2]
         counts = {word.removesuffix("s"): int(count) for count, word in _COUNT.findall(last)}
         return Ran(frozenset(_FAILED.findall(listed)), counts)
@@ -113,14 +105,8 @@ def suite_of(verify: Verify, entries: Iterable[Entry]) -> Suite | None:
     """How a job wants its tests run; None when pytest would find none."""
     if verify.command:
         return Command(verify.command)
-    paths = (display(entry.path) for entry in entries if entry.kind is EntryKind.FILE)
-    return Pytest() if any(_TEST_FILE.search(path) for path in paths) else None
+    return Pytest() if has_tests(entries) else None
 
 
 def _broken(what: str, answer: Answer) -> str:
-    return f"{what} {_HOW[answer.ended]}: {_last_line(answer)}"
-
-
-def _last_line(answer: Answer) -> str:
-    lines = [line.strip() for line in answer.output.splitlines() if line.strip()]
-    return lines[-1][:_LINE] if lines else "it printed nothing."
+    return f"{what} {HOW[answer.ended]}: {last_line(answer)}"

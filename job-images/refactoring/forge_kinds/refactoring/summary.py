@@ -54,7 +54,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
             "total": len(outcome.dropped),
             "shown": [each.document() for each in outcome.dropped[:MAX_SHOWN]],
         },
-        "patch": _patch(outcome.patch),
+        "patch": outcome.patch.document(PATCH),
         "findings": _findings(outcome),
         "complexity": {
             "before": totals(outcome.before.functions.items()),
@@ -74,12 +74,6 @@ def _message(outcome: Outcome) -> str:
     if not files:
         return f"Nothing to change in {len(outcome.before.standings):,} files{left}.{tests}"
     return f"{changes:,} changes in {files:,} files{left}.{tests}"
-
-
-def _patch(patch: Patch) -> dict[str, Any]:
-    if not patch.files:
-        return {}
-    return {"artifact": PATCH, "bytes": len(patch.body), "linesAdded": patch.added, "linesRemoved": patch.removed}
 
 
 def _findings(outcome: Outcome) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from forge_core.sandbox import MAX_KEPT_OUTPUT, Answer, Bounds, Ended
 from forge_runner.sandbox import Sandbox, Tree
+from forge_runner.sandboxed.telling import HOW, last_line
 
 MAX_ANSWER: Final = 8 * 1024**2
 """Bytes of JSON, uncompressed."""
@@ -23,12 +24,6 @@ LONGEST_STEP: Final = 40.0
 _MARGIN: Final = 45.0
 """Seconds beyond its own in which our program there starts and answers: on a busy machine both are slow."""
 _OUTPUT: Final = 4 * 1024**2
-_HOW: Final = {
-    Ended.TIMEOUT: "it did not end in its time",
-    Ended.OUTPUT: "it printed more than it may",
-    Ended.MEMORY: "it needed more memory than the sandbox has",
-    Ended.NOT_STARTED: "it could not be started",
-}
 A = TypeVar("A", bound=BaseModel)
 
 
@@ -81,10 +76,10 @@ class Asker:
 def answered(answer: Answer, nonce: str, form: type[A]) -> A:
     """What the framed line says. Raises Unanswered."""
     if answer.ended is not Ended.EXITED:
-        raise Unanswered(f"{_HOW[answer.ended]}: {_last_line(answer)}")
+        raise Unanswered(f"it {HOW[answer.ended]}: {last_line(answer)}")
     framed = [line for line in answer.output.split("\n") if line.startswith(f"{nonce} ")]
     if not framed:
-        raise Unanswered(f"it ended with code {answer.code} and no answer: {_last_line(answer)}")
+        raise Unanswered(f"it ended with code {answer.code} and no answer: {last_line(answer)}")
     try:
         return form.model_validate_json(_unpacked(framed[-1].partition(" ")[2]))
     except (binascii.Error, zlib.error, ValueError, ValidationError, RecursionError) as error:
@@ -102,8 +97,3 @@ def _unpacked(text: str) -> bytes:
     if packed.unconsumed_tail or not packed.eof:
         raise _TooLong
     return body
-
-
-def _last_line(answer: Answer) -> str:
-    lines = [line.strip() for line in answer.output.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it printed nothing."

@@ -1,6 +1,5 @@
 """How the repository stands: which modules can be imported, and what its own tests cover."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -13,9 +12,7 @@ from forge_kinds.test_generation.modules import Module
 from forge_kinds.test_generation.notes import Note, Notes
 from forge_kinds.test_generation.work import Job, Log, Measured
 from forge_runner.report import Permanent, Transient
-from forge_runner.sources.selection import display
-from forge_runner.workspace import Checkout
-from forge_runner.workspace.tree import EntryKind
+from forge_runner.sandboxed.telling import has_tests
 
 IMPORTING_SECONDS: Final = 90.0
 IMPORT_SECONDS: Final = 20.0
@@ -23,7 +20,6 @@ IMPORT_SECONDS: Final = 20.0
 TEST_SECONDS: Final = 20.0
 """Of one new test."""
 MAX_REASONS: Final = 5
-_TEST_FILE: Final = re.compile(r"(^|/)(test_[^/]*|[^/]*_test)\.py$")
 
 
 def importable(asker: Asker, modules: Sequence[Module], notes: Notes, log: Log, budget: Budget) -> list[Module]:
@@ -53,7 +49,7 @@ def importable(asker: Asker, modules: Sequence[Module], notes: Notes, log: Log, 
 
 def measured(job: Job) -> Measured:
     """Run the repository's own tests, if it has any, and see what they cover."""
-    own = _has_tests(job.checkout)
+    own = has_tests(job.checkout.entries)
     run: answers.Run | None = None
     try:
         answer: answers.Measured | None = job.asker.ask(_question(job, own, job.budget.measuring()), answers.Measured)
@@ -95,7 +91,3 @@ def _question(job: Job, own: bool, seconds: float) -> Question:
         "sources": job.sources, "seeds": [0], "own": own, "new": [], "test_seconds": TEST_SECONDS,
     }  # fmt: skip
     return Question("measure", options, seconds)
-
-
-def _has_tests(checkout: Checkout) -> bool:
-    return any(_TEST_FILE.search(display(each.path)) for each in checkout.entries if each.kind is EntryKind.FILE)

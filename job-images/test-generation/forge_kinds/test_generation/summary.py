@@ -61,7 +61,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "verified": {"runs": outcome.verified.runs, "withOwnTests": outcome.verified.together},
         "ownTests": dict(counts(outcome.before.own)),
         "modules": {"looked": len(outcome.job.modules), "withTests": len(outcome.verified.kept)},
-        "patch": _patch(outcome.patch),
+        "patch": outcome.patch.document(PATCH),
         "notes": outcome.job.notes.document(),
         "tools": dict(sorted(outcome.tools.items())),
     }
@@ -88,12 +88,6 @@ def message(outcome: Outcome, figures: Mapping[str, Any]) -> str:
 def _by_kind(outcome: Outcome) -> dict[str, int]:
     every = [test.kind for tests in outcome.verified.kept.values() for test in tests]
     return {kind.value: every.count(kind) for kind in TestKind}
-
-
-def _patch(patch: Patch) -> dict[str, Any]:
-    if not patch.files:
-        return {}
-    return {"artifact": PATCH, "bytes": len(patch.body), "linesAdded": patch.added, "linesRemoved": patch.removed}
 
 
 def _fitted(document: dict[str, Any]) -> dict[str, Any]:
