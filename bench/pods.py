@@ -60,7 +60,7 @@ class Services:
 
     def ran(self, kind: str, config: dict[str, Any], repository: Path | None = None, **more: Any) -> Ended:
         """Run one to its end; `more` are further fields of Pod. Raises SystemExit with its log when it fails."""
-        program, cpus = more.pop("program", RUNNER), more.pop("cpus", 0)
+        cpus, variables = more.pop("cpus", 0), more.pop("environment", {})
         _forget(self.ledger)
         with tempfile.TemporaryDirectory() as place:
             folder, figures = Path(place) / "pod", Path(place) / "figures"
@@ -69,8 +69,9 @@ class Services:
             fields: dict[str, Any] = {
                 "folder": folder, "api_url": self.ledger.url, "kind": kind, "config": config, "attempts": 1,
                 "timeout": SECONDS, "allowed_hosts": ("127.0.0.1",),
-                "program": (*on, sys.executable, *measured, sys.executable, *program),
-                "environment": {"FORGE_REDIS_URL": self.redis_url, "FORGE_REDIS_PASSWORD": ""}, **more,
+                "program": (*on, sys.executable, *measured, sys.executable, *RUNNER),
+                "environment": {"FORGE_REDIS_URL": self.redis_url, "FORGE_REDIS_PASSWORD": "", **variables},
+                **more,
             }  # fmt: skip
             if repository:
                 fields["repository"] = Repository(url=self._url(repository))

@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from bench.calibration import calibration_s
 from bench.footprint import Watch, cpu_seconds, family
-from bench.pods import ROOT, Ended, Services, source_distribution
+from bench.pods import Ended, Services, source_distribution
 from forge_core.assignment import Sandbox
+from forge_core.names import SANDBOX_PATH_ENV
 from tests.services.sandbox import sandbox_server
 
 MAX_SECONDS: Final = 600
@@ -59,12 +60,14 @@ def tested(services: Services, folder: Path) -> dict[str, Any]:
         sandbox_server(mebibytes=SANDBOX_MEBIBYTES) as server,
         Watch(server.process.pid, server.volume) as footprint,
     ):
-        more = {
-            "program": ("-P", str(ROOT / "bench/sandboxed.py"), str(server.volume)),
-            "sandbox": Sandbox(index=INDEX),
-        }
         config = {**OPERATIONS, "verify": {"pytest": True, "install": [REQUIREMENTS]}}
-        ended = services.ran("refactoring", config, folder, **more)
+        ended = services.ran(
+            "refactoring",
+            config,
+            folder,
+            sandbox=Sandbox(index=INDEX),
+            environment={SANDBOX_PATH_ENV: str(server.volume)},
+        )
         _namespace, sandbox, *_ = family(server.process.pid)
         used = {**footprint.document(), "cpu_s": round(cpu_seconds(sandbox), 1)}
     told = ended.summary["tests"]
