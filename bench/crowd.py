@@ -12,7 +12,7 @@ from bench.place import PAUSE, analysis_job, unique
 from bench.simulated import namespace_of
 from forge_core.cluster import Cluster, Gone, NotFound, Raw, Unavailable, Unreachable, analysis_jobs, core, jobs
 from forge_core.names import JOB_UID_LABEL, QUEUE_LABEL
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 AT_ONCE: Final = 32
 AHEAD: Final = 1000

@@ -9,20 +9,25 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from forge_core.assignment import Repository
+from bench.footprint import Watch, cpu_seconds, family
+from forge_core.assignment import Repository, Sandbox
+from forge_core.names import SANDBOX_PATH_ENV
 from tests.integration.runner.pods import Pod
 from tests.integration.runner.standin import Ledger, serving
 from tests.integration.workspace.servers import GitServer
 from tests.services.redis import redis_server
+from tests.services.sandbox import sandbox_server
 
 ROOT: Final = Path(__file__).parent.parent
 RUNNER: Final = ("-m", "forge_runner")
 SECONDS: Final = 3600.0
+SANDBOX_MEBIBYTES: Final = 512
+"""The volume of the queues that have a sandbox."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Ended:
     """Figures of footprint.py."""
     stages: Mapping[str, float]
     """Seconds by the clock in each stage but the last, `saving`."""
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+    """What its sandbox used, as `used`; empty when it had none."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,16 @@ class Services:
             if pod.end(SECONDS + 60):
                 raise SystemExit(f"the runner of {kind} failed:\n{pod.output[-3000:]}")
             return _ended(self.ledger, json.loads(figures.read_text()))
+
+    def ran_with_sandbox(self, kind: str, config: dict[str, Any], repository: Path, index: str = "") -> Ended:
+        """As `ran`, beside the real sandbox program, without a container's limits; needs root."""
+        with sandbox_server(mebibytes=SANDBOX_MEBIBYTES) as server:
+            environment = {SANDBOX_PATH_ENV: str(server.volume)}
+            with Watch(server.process.pid, server.volume) as footprint:
+                ended = self.ran(kind, config, repository, sandbox=Sandbox(index=index), environment=environment)
+            _namespace, first, *_ = family(server.process.pid)
+            used = {**footprint.document(), "cpu_s": round(cpu_seconds(first), 1)}
+        return replace(ended, sandbox=used)
 
     def _url(self, repository: Path) -> str:
         link = self.served / repository.name

@@ -17,16 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.calibration import calibration_s
-from bench.footprint import Watch, cpu_seconds, family
 from bench.pods import Ended, Services, source_distribution
-from forge_core.assignment import Sandbox
-from forge_core.names import SANDBOX_PATH_ENV
-from tests.services.sandbox import sandbox_server
 
 MAX_SECONDS: Final = 600
 """The queue's SLA."""
-SANDBOX_MEBIBYTES: Final = 512
-"""The queue's volume."""
 OPERATIONS: Final[Mapping[str, Any]] = {
     "extract": {"over": 15},
     "modernize": "3.11",
@@ -56,24 +50,12 @@ def refactored(services: Services, folder: Path, symbol: str, to: str) -> dict[s
 
 def tested(services: Services, folder: Path) -> dict[str, Any]:
     """All operations but the renaming, of which the repository's tests decide what is kept."""
-    with (
-        sandbox_server(mebibytes=SANDBOX_MEBIBYTES) as server,
-        Watch(server.process.pid, server.volume) as footprint,
-    ):
-        config = {**OPERATIONS, "verify": {"pytest": True, "install": [REQUIREMENTS]}}
-        ended = services.ran(
-            "refactoring",
-            config,
-            folder,
-            sandbox=Sandbox(index=INDEX),
-            environment={SANDBOX_PATH_ENV: str(server.volume)},
-        )
-        _namespace, sandbox, *_ = family(server.process.pid)
-        used = {**footprint.document(), "cpu_s": round(cpu_seconds(sandbox), 1)}
+    config = {**OPERATIONS, "verify": {"pytest": True, "install": [REQUIREMENTS]}}
+    ended = services.ran_with_sandbox("refactoring", config, folder, INDEX)
     told = ended.summary["tests"]
     runs = {moment: told[moment]["counts"] for moment in ("before", "after") if moment in told}
     tests = {name: told[name] for name in ("status", "message", "runs", "files") if name in told}
-    return {**figures(ended), "tests": {**tests, **runs}, "sandbox": used}
+    return {**figures(ended), "tests": {**tests, **runs}, "sandbox": ended.sandbox}
 
 
 def figures(ended: Ended) -> dict[str, Any]:

@@ -34,7 +34,8 @@ from bench.seen import Reading, leader, reading
 from bench.simulated import NODES, PODS_A_NODE, namespace_of, own_tenant, simulated_nodes, tiny
 from forge_core.cluster import Call, Cluster, ClusterError, Raw, analysis_jobs, core, jobs
 from forge_core.names import QUEUE_LABEL
-from forge_core.resource import LOWEST_PRIORITY, Phase
+from forge_core.phase import Phase
+from forge_core.resource import LOWEST_PRIORITY
 
 QUEUE: Final = "bench-scale"
 LARGE: Final = ("bench-large-1", "bench-large-2")

@@ -11,7 +11,7 @@ from bench.place import PAUSE, analysis_job, bare_twin, child_of, gone, unique
 from bench.simulated import NAMESPACE
 from forge_core.cluster import Call, Cluster, Gone, Raw, Unavailable, Unreachable, analysis_jobs, jobs
 from forge_core.names import QUEUE_LABEL
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 CREATES_AT_ONCE: Final = 32
 SECONDS: Final = 1800.0
