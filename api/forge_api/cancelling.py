@@ -14,7 +14,7 @@ from forge_core.history.notes import Note, Notes, What
 from forge_core.history.queries import Job, Queries
 from forge_core.history.submissions import Submissions
 from forge_core.kube import Kubernetes, merge, read
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 WAIT_SECONDS: Final = 10.0
 LOOK_SECONDS: Final = 0.2

@@ -13,7 +13,7 @@ from forge_core.cluster import ClusterError, Raw, analysis_jobs
 from forge_core.durations import parse_timestamp
 from forge_core.history.queries import Job
 from forge_core.kube import Kubernetes, read
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 
 async def current(kube: Kubernetes, job: Job) -> Job:

@@ -25,8 +25,8 @@ from forge_api.shapes import View
 from forge_api.views import Analysis, Status
 from forge_core.history.queries import Job, State
 from forge_core.messages import BadMessage, ProgressMessage, decode_message
+from forge_core.phase import Phase
 from forge_core.progress import BEGINNING, Entry, ProgressUnavailable
-from forge_core.resource import Phase
 
 _TOKEN: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 

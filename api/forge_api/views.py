@@ -14,7 +14,8 @@ from forge_api.timeline_views import Cancellation
 from forge_core.history.database import storable_json
 from forge_core.history.queries import Job, Result
 from forge_core.history.repositories import Repository
-from forge_core.resource import LOWEST_PRIORITY, MAX_CONFIG_BYTES, Phase
+from forge_core.phase import Phase
+from forge_core.resource import LOWEST_PRIORITY, MAX_CONFIG_BYTES
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 ID = "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from forge_core.durations import format_duration, timestamp
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
 Sentence = Annotated[str, Field(max_length=2048)]

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from forge_core.exits import FailureClass
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024
 MAX_LINE: Final = 2000

@@ -22,22 +22,6 @@ INVALID: Final = "Invalid"
 """Reason of the condition Failed of a job that can't be carried out as it is written; in its row too."""
 
 
-class Phase(StrEnum):
-    """Where a job is. Terminal ones are final."""
-
-    QUEUED = "Queued"
-    RUNNING = "Running"
-    CANCELLING = "Cancelling"
-    COMPLETED = "Completed"
-    FAILED = "Failed"
-    CANCELLED = "Cancelled"
-
-    @property
-    def terminal(self) -> bool:
-        """Whether nothing follows."""
-        return self in {Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED}
-
-
 class Invalid(ValueError):
     """An object that can't be carried out; the message says which field and what to do."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from forge_core.cluster import Raw
 from forge_core.exits import FailureClass
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 if TYPE_CHECKING:
     from forge_operator.sla import Clock

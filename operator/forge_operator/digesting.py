@@ -26,7 +26,8 @@ from forge_core.names import (
     WEIGHT_ANNOTATION,
     child_job_name,
 )
-from forge_core.resource import MAX_CONFIG_BYTES, Invalid, JobSpec, Phase, QueueSpec
+from forge_core.phase import Phase
+from forge_core.resource import MAX_CONFIG_BYTES, Invalid, JobSpec, QueueSpec
 from forge_operator.digests import (
     AnalysisJobDigest,
     AnyDigest,

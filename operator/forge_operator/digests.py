@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from forge_core.messages import Termination
-from forge_core.resource import JobSpec, Phase, QueueSpec
+from forge_core.phase import Phase
+from forge_core.resource import JobSpec, QueueSpec
 from forge_operator.reasons import Reason
 from forge_operator.unschedulable import Amounts
 

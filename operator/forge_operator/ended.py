@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from forge_core.resource import Phase, RetentionRule
+from forge_core.phase import Phase
+from forge_core.resource import RetentionRule
 from forge_operator.digests import AnalysisJobDigest
 
 _BEGINNING: Final = datetime.fromtimestamp(0, UTC)

@@ -7,7 +7,8 @@ when no pod of the Job is active, ending or alive. Once Cancelling, only Cancell
 from datetime import datetime, timedelta
 from typing import Final
 
-from forge_core.resource import Invalid, Phase
+from forge_core.phase import Phase
+from forge_core.resource import Invalid
 from forge_operator.actions import Action, CreateJob, DeleteJob, ExtendDeadline, PatchStatus, SuspendJob
 from forge_operator.deadlines import extension, is_near, near_at
 from forge_operator.digests import AnalysisJobDigest, JobDigest, PodDigest, Trouble

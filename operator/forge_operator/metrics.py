@@ -24,7 +24,7 @@ from forge_core.cluster import Call
 from forge_core.exits import FailureClass
 from forge_core.history.outbox import Channel
 from forge_core.history.records import End
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.admission.latency import Latency
 from forge_operator.scraped import STATUS_WORDS, UNKNOWN_QUEUE
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from forge_core.exits import FailureClass
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.actions import EndOfPod, RecordPodEnds
 from forge_operator.digests import AnalysisJobDigest, JobDigest, PodDigest
 from forge_operator.outcomes import cause_of, class_of

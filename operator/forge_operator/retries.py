@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.digests import AnalysisJobDigest
 from forge_operator.placing import State
 from forge_operator.reasons import ConditionType, Reason

@@ -22,8 +22,8 @@ from forge_core.names import (
     SCHEDULE_LABEL,
     child_job_name,
 )
+from forge_core.phase import Phase
 from forge_core.program import WRONG_SETTING, ProgramSettings, settings_from_environment
-from forge_core.resource import Phase
 
 ANSWER_SECONDS: Final = 60.0
 _LABEL: Final = r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$"

@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.admission.admitting import admissions
 from forge_operator.digests import Kind
 from forge_operator.picture import Picture

@@ -6,7 +6,8 @@ heard: it may as well be that its way to Redis is shut, which harms no work.
 
 from collections.abc import Iterator
 
-from forge_core.resource import Phase, QueueSpec
+from forge_core.phase import Phase
+from forge_core.resource import QueueSpec
 from forge_operator.actions import RestartPod
 from forge_operator.digests import AnalysisJobDigest, JobDigest, PodDigest
 from forge_operator.picture import Picture

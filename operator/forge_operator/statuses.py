@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from forge_core.durations import timestamp
 from forge_core.exits import Exit
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.actions import PatchStatus
 from forge_operator.conditions import MAX_MESSAGE, Said, conditions_with
 from forge_operator.digests import AnalysisJobDigest, JobDigest, PodDigest

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 
 from forge_core.history.records import JobRecord
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from forge_core.history.records import JobRecord
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, RunnerPod
 
 VERSIONS = itertools.count()

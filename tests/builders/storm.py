@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.actions import (
     Action,
     CreateJob,

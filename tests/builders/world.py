@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from forge_core.durations import parse_timestamp, timestamp
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.actions import (
     Action,
     CreateJob,

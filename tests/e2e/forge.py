@@ -11,7 +11,7 @@ import jwt
 
 from forge_core.cluster import analysis_jobs, core, jobs
 from forge_core.names import API_VERSION
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.conftest import LOCAL, Kubectl
 from tests.services.waiting import wait_until
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_runner.kinds import KINDS as BUILT
 from tests.e2e.forge import Forge, Jobs
 from tests.e2e.hooks import Hooks

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from forge_core.names import REDIS_SECRET, events_stream
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.e2e.forge import TENANT, TENANT_NAMESPACE, Forge, Jobs
 from tests.services.waiting import wait_until
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.conftest import ROOT, Kubectl
 from tests.e2e.forge import GIT_HOST, Forge, Jobs
 from tests.e2e.hooks import Hooks

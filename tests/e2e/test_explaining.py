@@ -2,7 +2,7 @@
 
 import pytest
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
 from tests.services.waiting import wait_until
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.metrics import DURATION_BUCKETS
 from tests.builders.chart import Manifest, only, render
 from tests.e2e.forge import RELEASE_NAMESPACE, Forge, Jobs

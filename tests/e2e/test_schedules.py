@@ -9,7 +9,7 @@ import pytest
 
 from forge_core.cluster import analysis_jobs, jobs
 from forge_core.names import SCHEDULE_LABEL
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.e2e.forge import RELEASE_NAMESPACE, TENANT, TENANT_NAMESPACE, Forge, Jobs
 from tests.services.waiting import wait_until
 

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from forge_core.names import webhook_secret
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.e2e.forge import Forge, Jobs
 from tests.e2e.hooks import Hooks
 from tests.services.waiting import wait_until

@@ -23,7 +23,7 @@ from forge_api.views import Accepted, Analyses, Analysis, PageAsked
 from forge_core.history.dead_letters import DeadLetterFilter
 from forge_core.history.queries import Wanted
 from forge_core.history.redriving import Asker, NotRedriven, Selection
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 
 class _FingerprintConvertor(Convertor[str]):

@@ -13,7 +13,7 @@ from forge_api.services import Services
 from forge_api.views import Artifacts, Results
 from forge_core.attempts import ARTIFACT_NAME
 from forge_core.history.queries import Job, Result, StoredFile
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 router = APIRouter(tags=["results"])
 SARIF: Final = "application/sarif+json"

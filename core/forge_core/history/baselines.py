@@ -11,7 +11,7 @@ from sqlalchemy import text
 from forge_core.attempts import BASELINE
 from forge_core.history.database import History
 from forge_core.history.queries import Queries, StoredFile
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 _ASKED = text("""
     select spec->'config'->'baseline'->>'analysis' as analysis, tenant, namespace, spec->'repository'->>'url' as url

@@ -19,7 +19,7 @@ from forge_core.history.endpoints import COLUMNS, GONE, Endpoint, endpoint_of
 from forge_core.history.models import AttemptRow, JobRow, WebhookDeliveryRow, WebhookEndpointRow
 from forge_core.history.pages import Place, newest_first, page_of
 from forge_core.history.submissions import Submission, write_submission
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_core.webhooks import MAX_PAYLOAD, WEBHOOKS, listens
 
 PRIORITY: Final = 1

@@ -6,7 +6,7 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 from forge_core.durations import timestamp
 from forge_core.names import GROUP
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_core.webhooks import PING
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from sqlalchemy.orm import aliased
 from forge_core.history.database import History
 from forge_core.history.models import ArtifactRow, AttemptRow, JobRow
 from forge_core.history.pages import Place, newest_first, page_of
-from forge_core.resource import INVALID, Phase
+from forge_core.phase import Phase
+from forge_core.resource import INVALID
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from forge_core.history.causes import write_fingerprints
 from forge_core.history.database import History, storable
 from forge_core.history.events import event_of
 from forge_core.history.notes import Note, write_notes
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from sqlalchemy import RowMapping, text
 
 from forge_core.history.database import History
 from forge_core.history.dead_letters import RETRIED, RETRIED_ORDER
-from forge_core.resource import INVALID, Phase
+from forge_core.phase import Phase
+from forge_core.resource import INVALID
 
 
 @dataclass(frozen=True)

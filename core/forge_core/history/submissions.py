@@ -20,7 +20,7 @@ from forge_core.history.database import History, storable
 from forge_core.history.events import event_of
 from forge_core.history.records import End
 from forge_core.history.repeating import Once, Whose, earlier, mark
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 KIND: Final = "analysis"
 """Of rows without one: an older release wrote them, and took nothing else."""

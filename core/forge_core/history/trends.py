@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, or_, select
 from forge_core.history.database import History
 from forge_core.history.models import JobRow
 from forge_core.history.pages import Place, newest_first, page_of
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 
 @dataclass(frozen=True)

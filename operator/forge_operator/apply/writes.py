@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from forge_core.cluster import Cluster, Conflict, NotFound, Raw, analysis_jobs, jobs
 from forge_core.history.records import Records
 from forge_core.names import ANALYSIS_JOB_KIND
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.actions import (
     Action,
     CreateJob,

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Final
 
 from forge_core.durations import format_duration
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.picture import Picture
 
 LOOKED_AT: Final = 100

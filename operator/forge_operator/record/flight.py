@@ -16,7 +16,7 @@ from uuid import UUID
 from forge_core import logs
 from forge_core.history.cancellation import KUBERNETES
 from forge_core.history.notes import Note, What
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.admission.admitting import Admission
 from forge_operator.digests import AnalysisJobDigest, AnyDigest, JobDigest, Kind, PodDigest, PullDigest
 from forge_operator.held import Change

@@ -10,8 +10,9 @@ from forge_core.durations import format_duration
 from forge_core.exits import FailureClass
 from forge_core.history.breaches import Breach
 from forge_core.history.records import JobRecord
+from forge_core.phase import Phase
 from forge_core.quantities import mebibytes, millicores
-from forge_core.resource import LOWEST_PRIORITY, Phase, QueueSpec
+from forge_core.resource import LOWEST_PRIORITY, QueueSpec
 from forge_operator.digests import AnalysisJobDigest, PodDigest
 from forge_operator.outcomes import class_of_failure
 from forge_operator.picture import Picture

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.e2e.forge import Forge, Jobs
 from tests.services.waiting import wait_until
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.new_kind import NewKind, new_kind
 from tests.conftest import LOCAL, Kubectl
 from tests.e2e.forge import Forge, Jobs

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.manifests import analysis_job
 from tests.conftest import Kubectl
 from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from forge_core.names import TENANT_LABEL
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.conftest import ROOT, Kubectl
 from tests.e2e.forge import Forge, Jobs
 from tests.e2e.release import Release, second_release

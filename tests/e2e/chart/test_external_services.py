@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from jwt.algorithms import ECAlgorithm
 
 from forge_core.names import events_stream
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.conftest import LOCAL, Kubectl
 from tests.e2e.forge import Forge, Jobs
 from tests.e2e.release import Release, second_release

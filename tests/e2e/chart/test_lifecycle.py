@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from forge_core.names import INSTALLATION_LABEL
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.chart import CHART
 from tests.builders.manifests import analysis_job
 from tests.conftest import Kubectl

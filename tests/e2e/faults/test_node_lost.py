@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.conftest import Kubectl
 from tests.e2e.forge import Forge, Jobs
 from tests.services.docker import docker

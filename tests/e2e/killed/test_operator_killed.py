@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.conftest import Kubectl
 from tests.e2e.forge import Forge, Jobs
 from tests.e2e.host_operator import HostOperator, Ways, host_operator

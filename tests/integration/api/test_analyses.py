@@ -11,7 +11,7 @@ from forge_core.cluster import Refused, analysis_jobs
 from forge_core.history.records import JobRecord
 from forge_core.messages import ProgressMessage
 from forge_core.names import ANALYSIS_ID_ANNOTATION
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster
 from tests.services.waiting import eventually
 

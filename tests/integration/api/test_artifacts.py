@@ -10,7 +10,7 @@ import pytest
 
 from forge_api.app import ROOTS
 from forge_core.attempts import MAX_ARTIFACTS
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster
 from tests.builders.runner_calls import claim, commit, digest, recorded, reference, upload
 

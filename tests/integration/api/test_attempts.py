@@ -13,7 +13,7 @@ from forge_core.attempts import MAX_REFUNDS
 from forge_core.exits import FailureClass
 from forge_core.history.attempts import UNSAVED, WITHOUT_A_WORD
 from forge_core.history.records import PodEnd
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster
 from tests.builders.runner_calls import SARIF, claim, commit, recorded, reference, upload
 from tests.services.waiting import eventually

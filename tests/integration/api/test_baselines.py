@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from forge_core.attempts import BASELINE
 from forge_core.history.records import JobRecord
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster, RunnerPod
 from tests.builders.runner_calls import claim, commit, reference, upload
 

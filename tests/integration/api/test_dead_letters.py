@@ -8,7 +8,7 @@ from sqlalchemy import text
 from forge_core.fingerprints import normalised
 from forge_core.history.causes import fill_in
 from forge_core.history.database import History
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api
 from tests.builders.dead_letters import LOST, NOW, SLOW, failed, groups, record, redrive
 

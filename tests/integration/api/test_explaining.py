@@ -12,7 +12,7 @@ from forge_api.accepting import prefers_text
 from forge_api.settings import Settings
 from forge_core.cluster import Raw, analysis_jobs
 from forge_core.names import EXPLAIN_PATH
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.digests import Kind
 from tests.builders.api import Api, MemoryCluster, Signer, make_settings, running_api
 from tests.builders.operator import make_job, make_namespace, make_picture, make_queue

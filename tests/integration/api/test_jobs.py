@@ -10,7 +10,7 @@ from forge_api.app import ROOTS
 from forge_core.cluster import Refused, analysis_jobs, job_queues
 from forge_core.history.database import History
 from forge_core.names import SYSTEM_LABEL
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster
 from tests.integration.api.test_analyses import URL, record, register
 from tests.services.waiting import eventually

@@ -23,7 +23,7 @@ from forge_core.history.database import History
 from forge_core.history.records import JobRecord
 from forge_core.maintenance import STEPS, Ask, Step, Task
 from forge_core.names import ANALYSIS_JOB_KIND
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster, RunnerPod, Signer, running_api
 from tests.integration.core.test_purge import TABLES, belongings, run
 from tests.integration.runner.pods import Pod

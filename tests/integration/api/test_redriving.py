@@ -9,7 +9,7 @@ from sqlalchemy import text
 from forge_core.cluster import Refused, analysis_jobs
 from forge_core.history.database import History
 from forge_core.names import ANALYSIS_ID_ANNOTATION
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster
 from tests.builders.dead_letters import SPEC, failed, groups, record, redrive
 

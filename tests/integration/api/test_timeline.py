@@ -9,7 +9,7 @@ import pytest
 
 from forge_core.cluster import analysis_jobs
 from forge_core.history.notes import MAX_NOTES, Note, What
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster, RunnerPod
 from tests.builders.runner_calls import SARIF, claim, commit, reference, upload
 from tests.integration.api.test_analyses import record, submit

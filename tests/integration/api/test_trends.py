@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from forge_core.history.records import JobRecord
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api
 
 pytestmark = pytest.mark.anyio

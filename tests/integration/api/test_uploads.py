@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from forge_core.attempts import MAX_ARTIFACT_BYTES
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster, RunnerPod
 from tests.builders.runner_calls import SARIF, claim, commit, digest, recorded, reference, upload
 from tests.services.waiting import eventually

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from forge_core.history.records import JobRecord
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,7 @@ from forge_core.exits import FailureClass
 from forge_core.history.attempts import Draw, Owner
 from forge_core.history.endpoints import MAX_ENDPOINTS
 from forge_core.history.records import JobRecord
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.builders.api import Api, MemoryCluster
 from tests.services.waiting import eventually
 

@@ -14,7 +14,7 @@ from forge_core.history.database import History
 from forge_core.history.purge import Purge
 from forge_core.history.records import JobRecord, Records
 from forge_core.history.usage import Usages
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from forge_core.history.database import History
 from forge_core.history.records import JobRecord, Records
 from forge_core.history.usage import HOURS_AT_ONCE, Closing, Usages, Wanted
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

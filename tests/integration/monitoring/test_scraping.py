@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio.to_thread
 import pytest
 
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.digests import Kind
 from forge_operator.health import serving
 from forge_operator.parts import Parts

@@ -13,7 +13,7 @@ from forge_core.attempts import MAX_REFUNDS
 from forge_core.exits import FailureClass
 from forge_core.history.database import History, HistoryUnavailable
 from forge_core.history.records import JobRecord, PodEnd, Records, Tried
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -21,8 +21,8 @@ from forge_core.history.database import History
 from forge_core.history.outbox import Outbox
 from forge_core.history.records import JobRecord, Records
 from forge_core.names import events_stream
+from forge_core.phase import Phase
 from forge_core.progress import Progress
-from forge_core.resource import Phase
 from forge_operator.metrics import Metrics
 from forge_operator.outbox.publishing import EventPublisher
 from tests.services.waiting import eventually

@@ -17,7 +17,8 @@ from forge_core.history.breaches import Breach
 from forge_core.history.database import History
 from forge_core.history.outbox import MAX_TRIES, Event, Outbox
 from forge_core.history.records import JobRecord, Records
-from forge_core.resource import Phase, SlaClock
+from forge_core.phase import Phase
+from forge_core.resource import SlaClock
 from forge_operator.metrics import Metrics
 from forge_operator.outbox.alerting import Alerting
 from forge_operator.outbox.backlog import Backlogs

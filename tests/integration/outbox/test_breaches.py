@@ -13,7 +13,8 @@ from forge_core.history.breaches import Breach
 from forge_core.history.database import History, HistoryUnavailable
 from forge_core.history.queries import Queries
 from forge_core.history.records import JobRecord, Records
-from forge_core.resource import Phase, SlaClock
+from forge_core.phase import Phase
+from forge_core.resource import SlaClock
 from forge_operator.actions import NoteBreaches
 from forge_operator.apply.writes import Writes
 from forge_operator.decide import decide

@@ -14,8 +14,8 @@ from forge_core.history.database import History
 from forge_core.history.outbox import Channel, Outbox
 from forge_core.history.records import Records
 from forge_core.names import events_stream, redis_user
+from forge_core.phase import Phase
 from forge_core.progress import Progress
-from forge_core.resource import Phase
 from forge_operator.metrics import Metrics
 from forge_operator.outbox.backlog import Backlogs
 from tests.integration.outbox.conftest import (

@@ -21,7 +21,7 @@ from forge_api.views import Analysis, Status
 from forge_core.cluster import Refused, Unavailable, Unreachable
 from forge_core.history.pages import Place
 from forge_core.history.queries import Job
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 UID = uuid.UUID("7d9f7d0c-6f0e-4c7a-9a49-0d1f3f1b5c11")
 

@@ -10,7 +10,8 @@ from forge_core import durations, resource
 from forge_core.crds import read
 from forge_core.maintenance import Task
 from forge_core.names import ANALYSIS_JOBS, GROUP, JOB_QUEUES, VERSION
-from forge_core.resource import JobSpec, Phase, QueueSpec
+from forge_core.phase import Phase
+from forge_core.resource import JobSpec, QueueSpec
 from forge_kinds.analysis.config import AnalysisConfig
 from forge_kinds.cleanup.config import CleanupConfig
 from forge_kinds.refactoring.config import Imports, RefactoringConfig, Target

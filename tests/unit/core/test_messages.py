@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from forge_core.exits import FailureClass
 from forge_core.messages import BadMessage, ProgressMessage, TerminalMessage, Termination, decode_message
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GOOD = {"type": "progress", "uid": "u", "attempt": 1, "stage": "analysing", "percent": 50, "at": NOW.isoformat()}

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_core.resource import Invalid, JobSpec, Phase, QueueSpec
+from forge_core.phase import Phase
+from forge_core.resource import Invalid, JobSpec, QueueSpec
 
 QUEUE = {
     "jobType": "analysis",

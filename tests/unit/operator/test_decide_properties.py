@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from forge_core.exits import Exit
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.actions import Action, CreateJob, PatchStatus
 from forge_operator.admission.admitting import admissions
 from forge_operator.admission.gates import first_refusal

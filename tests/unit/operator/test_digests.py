@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_core.exits import FailureClass
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.digesting import read
 from forge_operator.digests import (
     AnalysisJobDigest,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_core.explanation import ADVICE, Explanation, Verdict
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.actions import CreateJob, PatchStatus
 from forge_operator.admission.gates import GATES
 from forge_operator.decide import decide

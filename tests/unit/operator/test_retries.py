@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from forge_core.exits import Exit
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.actions import CreateJob, PatchStatus
 from forge_operator.decide import decide
 from forge_operator.digests import Kind

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from forge_core.cluster import Call, Conflict, analysis_jobs, core, job_queues, jobs, leases
 from forge_core.history.records import End, Tried
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_operator.actions import CreateJob
 from forge_operator.apply.creation import Creation
 from forge_operator.digests import Kind

@@ -13,7 +13,8 @@ import pytest
 from forge_core.history.database import HistoryUnavailable
 from forge_core.history.notes import Note, What
 from forge_core.history.records import End, JobRecord, Records
-from forge_core.resource import Phase, RetentionRule
+from forge_core.phase import Phase
+from forge_core.resource import RetentionRule
 from forge_operator.digests import AnalysisJobDigest, Kind
 from forge_operator.ended import Rule
 from forge_operator.metrics import Metrics
