@@ -11,6 +11,7 @@ from forge_core.assignment import Assignment
 from forge_core.durations import format_duration
 from forge_core.exits import FailureClass
 from forge_runner import memory
+from forge_runner.ahead import Ahead
 from forge_runner.pipe import Failed, Finished, Progressed
 from forge_runner.process import COMMAND, Folders, Heard, Order
 from forge_runner.process import run as run_process
@@ -28,6 +29,7 @@ class Surroundings:
     cgroup_path: Path
     kill_grace: float
     command: Sequence[str] = COMMAND
+    ahead: Ahead | None = None
     handed_on: Mapping[str, str] = field(default_factory=dict)
     """Variables that the kind may see besides those that all do."""
 
@@ -52,7 +54,8 @@ async def run_attempt(assignment: Assignment, around: Surroundings, ears: Ears, 
     try:
         for each in (folders.work, folders.out, folders.tmp):
             each.mkdir(parents=True)
-        order = Order(assignment.encode(), folders, around.kill_grace, around.command, around.handed_on)
+        encoded, grace = assignment.encode(), around.kill_grace
+        order = Order(encoded, folders, grace, around.command, around.ahead, around.handed_on)
         code = await run_process(order, assignment.timeout, heard)
     except OSError as error:
         return Failure(FailureClass.TRANSIENT, f"The attempt could not be started: {error.strerror or error}.")

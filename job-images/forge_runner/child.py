@@ -1,4 +1,5 @@
-"""The kind's side of the pipe: `python -P -m forge_runner.child FD WORKDIR OUT` runs one attempt of one kind.
+"""The kind's side of the pipe: one attempt of one kind, in a process forked ahead, or by
+`python -P -m forge_runner.child FD WORKDIR OUT`.
 
 This process has neither token nor Redis password. Whatever happens it says so on the pipe, if it still can.
 """
@@ -100,14 +101,13 @@ def _kind(kinds: Mapping[str, Kind], name: str) -> Kind:
     return kind
 
 
-def main(kinds: Mapping[str, Kind] = KINDS) -> None:
-    """Run one attempt; the assignment comes by standard input."""
-    descriptor, workdir, out = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+def attempt(kinds: Mapping[str, Kind], descriptor: int, workdir: Path, out: Path, text: str) -> None:
+    """Do what the assignment of this text says; the report goes to `descriptor`, the result to the folder `out`."""
     os.set_inheritable(descriptor, False)
     _be_the_first_to_go()
     report = PipeReport(descriptor)
     try:
-        assignment = Assignment.decode(sys.stdin.read(MAX_BYTES + 1))
+        assignment = Assignment.decode(text)
         write_result(out, _kind(kinds, assignment.kind)(assignment, workdir, report))
     except Permanent as error:
         report.failed(FailureClass.PERMANENT, str(error), account=_fitting(error.account, report))
@@ -124,6 +124,12 @@ def main(kinds: Mapping[str, Kind] = KINDS) -> None:
         report.failed(FailureClass.TRANSIENT, f"Unexpected {type(error).__name__}: {error}")
     else:
         report.finished()
+
+
+def main(kinds: Mapping[str, Kind] = KINDS) -> None:
+    """Run one attempt; the assignment comes by standard input."""
+    descriptor, workdir, out = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+    attempt(kinds, descriptor, workdir, out, sys.stdin.read(MAX_BYTES + 1))
 
 
 if __name__ == "__main__":

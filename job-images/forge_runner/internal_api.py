@@ -75,7 +75,10 @@ class InternalApi:
     @asynccontextmanager
     async def connect(cls, base_url: str, token_path: Path) -> AsyncIterator[Self]:
         """Prepare it; nothing is sent. Proxies of the environment are not for traffic within the cluster."""
-        async with httpx2.AsyncClient(base_url=base_url, timeout=TIMEOUT, trust_env=False) as client:
+        tls = (
+            httpx2.URL(base_url).scheme != "http"
+        )  # without it nothing is verified, and to read authorities takes a while
+        async with httpx2.AsyncClient(base_url=base_url, verify=tls, timeout=TIMEOUT, trust_env=False) as client:
             yield cls(client, token_path)
 
     async def claim(self, number_in_pod: int) -> Claim:

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +19,12 @@ from forge_core.messages import Termination
 from forge_core.names import API_URL_ENV, TERMINATION_PATH, TOKEN_PATH_ENV
 from forge_core.progress import Progress
 from forge_runner import last_words
+from forge_runner.ahead import Ahead
 from forge_runner.attempt import Surroundings
+from forge_runner.child import attempt
 from forge_runner.internal_api import InternalApi
 from forge_runner.joblog import Cleaner
+from forge_runner.kinds import KINDS, Kind
 from forge_runner.process import COMMAND
 from forge_runner.reaping import adopt_orphans
 from forge_runner.reporting import Reporter
@@ -31,26 +35,32 @@ from forge_runner.telling import Teller
 _LAST_FLUSH: Final = 2.0
 
 
-def main(command: Sequence[str] = COMMAND) -> int:
-    """Run to the end and return the exit code. `command` is the kind's process, without its arguments."""
-    try:
-        settings = Settings()  # type: ignore[call-arg]  # the fields come from the environment
-        assignment = Assignment.decode(settings.assignment)
-    except ValueError as error:
-        words = Termination(failure_class=FailureClass.PERMANENT, message=f"The pod can't be used: {_sentence(error)}")
-        print(words.message, flush=True)  # noqa: T201 - the pod's log
-        last_words.write(_termination_path(), words)
-        return Exit.PERMANENT
-    adopt_orphans()
-    ending = asyncio.run(_live(settings, assignment, command))
+def main(command: Sequence[str] = COMMAND, kinds: Mapping[str, Kind] = KINDS) -> int:
+    """Run to the end and return the exit code.
+
+    `kinds` are those of the first attempt's process; those after it are `command`, given their arguments.
+    """
+    with Ahead.fork(partial(attempt, kinds)) as ahead:
+        try:
+            settings = Settings.read(os.environ)
+            assignment = Assignment.decode(settings.assignment)
+        except ValueError as error:
+            words = Termination(
+                failure_class=FailureClass.PERMANENT, message=f"The pod can't be used: {_sentence(error)}"
+            )
+            print(words.message, flush=True)  # noqa: T201 - the pod's log
+            last_words.write(_termination_path(), words)
+            return Exit.PERMANENT
+        adopt_orphans()
+        work, cgroup, handed_on = settings.work_path, settings.cgroup_path, _handed_on(settings, assignment)
+        around = Surroundings(work, cgroup, settings.kill_grace, command, ahead, handed_on)
+        ending = asyncio.run(_live(settings, assignment, around))
     print(f"runner ended: {ending.exit.name.lower()}: {ending.words.message}", flush=True)  # noqa: T201
     last_words.write(settings.termination_path, ending.words)
     return ending.exit
 
 
-async def _live(settings: Settings, assignment: Assignment, command: Sequence[str]) -> Ending:
-    handed_on = _handed_on(settings, assignment)
-    around = Surroundings(settings.work_path, settings.cgroup_path, settings.kill_grace, command, handed_on)
+async def _live(settings: Settings, assignment: Assignment, around: Surroundings) -> Ending:
     async with (
         InternalApi.connect(settings.api_url, settings.token_path) as api,
         _reporting(settings, assignment) as reporter,

@@ -1,4 +1,7 @@
-"""One kind's process: started in its own session without secrets, heard through bounded lines, ended as a whole."""
+"""One kind's process: in its own session without secrets, heard through bounded lines, ended as a whole.
+
+It is the one that was forked ahead (ahead.py), or another program that is executed.
+"""
 
 import asyncio
 import os
@@ -8,10 +11,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from forge_core.messages import MAX_LINE
 from forge_core.names import CLONES_TOKEN_PATH_ENV, CLONES_URL_ENV, SANDBOX_PATH_ENV, SECRET_PATH_ENV
+from forge_runner.ahead import Ahead
+from forge_runner.channels import Channels
 from forge_runner.pipe import MAX_PIPE_LINE, Failed, Finished, Logged, Progressed, decode_line
 from forge_runner.reaping import end_all_children, signal_group
 
@@ -62,14 +67,15 @@ class Heard:
 class Order:
     """What to run, and how long it may stay after SIGTERM.
 
-    `handed_on` are further variables that the work may see. `sweep` ends what left the process group, and says whether
-    it could.
+    `command` is executed where no process waits `ahead`. `handed_on` are further variables that the work may see.
+    `sweep` ends what left the process group, and says whether it could.
     """
 
     assignment: str
     folders: Folders
     grace: float
     command: Sequence[str] = COMMAND
+    ahead: Ahead | None = None
     handed_on: Mapping[str, str] = field(default_factory=dict)
     sweep: Callable[[], bool] = end_all_children
 
@@ -88,65 +94,69 @@ async def run(order: Order, timeout: float, heard: Heard) -> int | None:
             return None
 
 
+class _Process(Protocol):
+    @property
+    def pid(self) -> int: ...
+
+    async def wait(self) -> int: ...
+
+
 @asynccontextmanager
-async def _started(order: Order, heard: Heard) -> AsyncIterator[asyncio.subprocess.Process]:
+async def _started(order: Order, heard: Heard) -> AsyncIterator[_Process]:
     """The running process with its listeners. Leaving ends all processes first, so that the pipes reach their end."""
-    with _Pipes(order.assignment) as pipes:
-        process = await asyncio.create_subprocess_exec(
-            *order.command, str(pipes.report_in), str(order.folders.work), str(order.folders.out),
-            stdin=pipes.order_out, stdout=pipes.output_in, stderr=pipes.output_in, pass_fds=(pipes.report_in,),
-            start_new_session=True, env={**_environment(order.folders), **order.handed_on}, cwd=order.folders.tmp,
-        )  # fmt: skip
-        pipes.hand_over()
-        listeners = [
-            asyncio.ensure_future(_listen(pipes.report_out, MAX_PIPE_LINE + 1, heard.take)),
-            asyncio.ensure_future(_listen(pipes.output_out, MAX_LINE, lambda line: heard.on_log(_text(line)))),
-        ]
+    process, channels = await _begun(order)
+    listeners = [
+        asyncio.ensure_future(_listen(channels.report_out, MAX_PIPE_LINE + 1, heard.take)),
+        asyncio.ensure_future(_listen(channels.output_out, MAX_LINE, lambda line: heard.on_log(_text(line)))),
+    ]
+    try:
+        yield process
+    finally:
+        signal_group(process.pid, signal.SIGKILL)
+        await process.wait()
+        if not order.sweep():
+            heard.on_log("some processes of the attempt could not be ended")
+        _done, late = await asyncio.wait(listeners, timeout=_DRAIN_SECONDS)
+        for listener in late:
+            listener.cancel()
+        await asyncio.gather(*listeners, return_exceptions=True)
+
+
+async def _begun(order: Order) -> tuple[_Process, Channels]:
+    environment = {**_environment(order.folders), **order.handed_on}
+    if order.ahead and order.ahead.waits:
+        folders = order.folders
+        order.ahead.begin(order.assignment, (str(folders.work), str(folders.out), str(folders.tmp)), environment)
+        return order.ahead, order.ahead.channels
+    return await _executed(order, environment)
+
+
+async def _executed(order: Order, environment: Mapping[str, str]) -> tuple[_Process, Channels]:
+    """The assignment is its standard input: a file in memory, for a pipe may be smaller."""
+    with os.fdopen(os.memfd_create("assignment"), "w+b") as assignment:
+        assignment.write(order.assignment.encode())
+        assignment.seek(0)
+        channels = Channels()
         try:
-            yield process
+            process = await asyncio.create_subprocess_exec(
+                *order.command, str(channels.report_in), str(order.folders.work), str(order.folders.out),
+                stdin=assignment, stdout=channels.output_in, stderr=channels.output_in, pass_fds=(channels.report_in,),
+                start_new_session=True, env=environment, cwd=order.folders.tmp,
+            )  # fmt: skip
+        except BaseException:
+            channels.close()
+            raise
         finally:
-            signal_group(process.pid, signal.SIGKILL)
-            await process.wait()
-            if not order.sweep():
-                heard.on_log("some processes of the attempt could not be ended")
-            _done, late = await asyncio.wait(listeners, timeout=_DRAIN_SECONDS)
-            for listener in late:
-                listener.cancel()
-            await asyncio.gather(*listeners, return_exceptions=True)
+            channels.hand_over()
+        return process, channels
 
 
-async def _stop(process: asyncio.subprocess.Process, grace: float) -> None:
+async def _stop(process: _Process, grace: float) -> None:
     """Ask the whole group to end; whoever has not within `grace` seconds is killed when `_started` is left."""
     signal_group(process.pid, signal.SIGTERM)
     with suppress(TimeoutError):
         async with asyncio.timeout(grace):
             await process.wait()
-
-
-class _Pipes:
-    """The order to the process (a file in memory: a pipe may be smaller), and two pipes for its report and output.
-
-    Our own, not asyncio's, whose `wait` would last as long as any grandchild holds one open.
-    """
-
-    def __init__(self, assignment: str) -> None:
-        self.order_out = os.memfd_create("order")
-        self.report_out, self.report_in = os.pipe()
-        self.output_out, self.output_in = os.pipe()
-        self._theirs = [self.order_out, self.report_in, self.output_in]
-        os.write(self.order_out, assignment.encode())
-        os.lseek(self.order_out, 0, os.SEEK_SET)
-
-    def __enter__(self) -> "_Pipes":
-        return self
-
-    def hand_over(self) -> None:
-        """The process holds its ends: close ours of them, or no pipe would ever end."""
-        while self._theirs:
-            os.close(self._theirs.pop())
-
-    def __exit__(self, *_: object) -> None:
-        self.hand_over()
 
 
 async def _listen(descriptor: int, limit: int, take: Callable[[bytes], None]) -> None:

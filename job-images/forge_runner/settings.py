@@ -1,20 +1,24 @@
 """What the pod tells its runner (environment, mounted files), and the allowances that bound each wait."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from forge_core.names import CREDENTIALS_PATH, SECRET_PATH, TERMINATION_PATH, TOKEN_PATH, WORK_PATH
 
 CGROUP_PATH: Final = "/sys/fs/cgroup"
+PREFIX: Final = "FORGE_"
 
 
-class Settings(BaseSettings):
-    """Each field is the variable FORGE_<FIELD>; times are in seconds."""
+class Settings(BaseModel):
+    """Each field is the variable FORGE_<FIELD>; times are in seconds.
 
-    model_config = SettingsConfigDict(env_prefix="FORGE_", frozen=True)
+    Not pydantic-settings, as the programs that stay: to import it costs each pod more than to make its call.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     assignment: str
     api_url: str
@@ -37,6 +41,12 @@ class Settings(BaseSettings):
     kill_grace: float = Field(5.0, ge=0)
     """Between SIGTERM and SIGKILL to the kind's processes after a timeout."""
     heartbeat: float = Field(10.0, gt=0)
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """What these variables say. Raises ValueError (pydantic's ValidationError) with what is wrong."""
+        variables = {name: f"{PREFIX}{name.upper()}" for name in cls.model_fields}
+        return cls.model_validate({n: environment[v] for n, v in variables.items() if v in environment})
 
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be seen in a log or a message: the contents of the mounted Secrets."""

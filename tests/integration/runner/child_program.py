@@ -30,10 +30,25 @@ def succeed(assignment: Assignment, workdir: Path, report: Report) -> Result:
     return Result({"score": "A"}, (Artifact("sarif", "application/sarif+json", b'{"runs": []}'),))
 
 
-def tell_surroundings(_assignment: Assignment, workdir: Path, report: Report) -> Result:
+def tell_surroundings(assignment: Assignment, workdir: Path, _report: Report) -> Result:
+    if (first := Path(assignment.config["first"])).exists():
+        first.unlink()
+        raise Transient("The second attempt is to tell.")
     Path(workdir, "ruff.py").write_text("raise SystemExit('a stranger was imported')")
     text = "\n".join([*(f"{key}={value}" for key, value in os.environ.items()), *sys.path, str(Path.cwd())])
-    return Result({"leader": os.getsid(0) == os.getpid()}, (Artifact("surroundings", "text/plain", text.encode()),))
+    report_to = int(sys.argv[1])
+    found = [int(each.name) for each in Path("/proc/self/fd").iterdir()]
+    told = {
+        "leader": os.getsid(0) == os.getpid(),
+        "deaf": signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL,
+        "descriptors": ["report" if each == report_to else each for each in sorted(found) if _is_open(each)],
+    }
+    return Result(told, (Artifact("surroundings", "text/plain", text.encode()),))
+
+
+def _is_open(descriptor: int) -> bool:
+    """Not the one by which the list of them was read."""
+    return Path(f"/proc/self/fd/{descriptor}").exists()
 
 
 def tell_baseline(_assignment: Assignment, _workdir: Path, _report: Report) -> Result:
@@ -185,7 +200,7 @@ def bring_too_much(_assignment: Assignment, _workdir: Path, _report: Report) -> 
     return Result({"much": "x" * 300_000})
 
 
-KINDS = {
+_ALL = {
     kind.__name__: kind
     for kind in (
         succeed, tell_surroundings, fail_for_good, fail_twice, stumble, hang, bomb, be_killed, eat_memory,
@@ -194,5 +209,7 @@ KINDS = {
     )
 }  # fmt: skip
 
+KINDS = cast("dict[str, Kind]", _ALL)
+
 if __name__ == "__main__":
-    main(cast("dict[str, Kind]", KINDS))
+    main(KINDS)

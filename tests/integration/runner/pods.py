@@ -9,7 +9,8 @@ from pathlib import Path
 from forge_core.assignment import Assignment, Backoff, Repository, Sandbox
 from forge_core.messages import Termination
 
-RUNNER = (sys.executable, str(Path(__file__).with_name("runner_program.py")))
+ROOT = Path(__file__).parents[3]
+RUNNER = (sys.executable, "-P", str(Path(__file__).with_name("runner_program.py")))
 UID = "0a4f3c1e-7c53-4d3a-9a54-1f3f4d2f8a11"
 TENANT = "demo"
 
@@ -63,6 +64,7 @@ class Pod:
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
             "FORGE_ASSIGNMENT": self.assignment.encode(),
             "FORGE_API_URL": self.api_url,
             "FORGE_REDIS_PASSWORD": "redis-secret",

@@ -328,10 +328,16 @@ def test_an_unfit_result_is_refused_with_a_sentence(pod: PodMaker, ledger: Ledge
     assert ledger.outcomes[1].message == sentence
 
 
-def test_the_work_sees_no_secret_and_imports_nothing_from_its_folder(pod: PodMaker, ledger: Ledger) -> None:
-    runner = pod(kind="tell_surroundings")
+@pytest.mark.parametrize("attempt", [1, 2], ids=["forked", "executed"])
+def test_the_work_sees_no_secret_and_imports_nothing_from_its_folder(
+    pod: PodMaker, ledger: Ledger, tmp_path: Path, attempt: int
+) -> None:
+    first = tmp_path / "first"
+    if attempt == 2:
+        first.touch()
+    runner = pod(kind="tell_surroundings", config={"first": str(first)})
     assert runner.end() == Exit.SUCCEEDED, runner.output
-    seen = ledger.artifacts[1, "surroundings"].decode()
+    seen = ledger.artifacts[attempt, "surroundings"].decode()
     names = {line.partition("=")[0] for line in seen.splitlines() if "=" in line}
     assert names <= {
         "PATH",
@@ -346,8 +352,18 @@ def test_the_work_sees_no_secret_and_imports_nothing_from_its_folder(pod: PodMak
         "FORGE_SECRET_PATH",  # where a Secret made for jobs would be: what a kind reads is its own to keep
     }
     assert "redis-secret" not in seen
-    assert f"{runner.folder}/work/attempt-1/work" not in seen
-    assert ledger.outcomes[1].summary == {"leader": True}
+    assert f"{runner.folder}/work/attempt-{attempt}/work" not in seen
+    assert ledger.outcomes[attempt].summary == {"leader": True, "deaf": False, "descriptors": [0, 1, 2, "report"]}
+
+
+def test_a_process_that_got_no_orders_goes_with_its_runner(pod: PodMaker) -> None:
+    runner = pod(environment={"FORGE_API_URL": "http://127.0.0.1:1"})
+    wait_until(lambda: "the API does not answer" in runner.output, what="it waits for the API")
+    assert runner.process
+    [ahead] = Path(f"/proc/{runner.process.pid}/task/{runner.process.pid}/children").read_text().split()
+    assert alive(int(ahead))
+    runner.process.kill()
+    wait_until(lambda: not alive(int(ahead)), what="it is gone")
 
 
 def test_hostile_lines_are_passed_over(pod: PodMaker, ledger: Ledger) -> None:

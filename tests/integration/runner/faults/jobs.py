@@ -13,8 +13,7 @@ from forge_core.assignment import Sandbox
 from forge_core.cluster import Raw, analysis_jobs
 from forge_core.history.records import JobRecord
 from forge_core.names import ANALYSIS_JOB_KIND
-from forge_core.resource import Phase
-from tests.conftest import ROOT
+from forge_core.phase import Phase
 from tests.integration.runner.faults.kinds import Ended, Row
 from tests.integration.runner.faults.live_pods import LivePod, until
 from tests.integration.runner.faults.whole_platform import NAMESPACE, SYSTEM, TENANT, Platform
@@ -99,7 +98,7 @@ class Job:
         identity = self.platform.cluster.pod(self.namespace, self.resource, self.attempts)
         around = {
             "FORGE_REDIS_URL": self.platform.redis.url, "FORGE_REDIS_PASSWORD": "", "FORGE_HEARTBEAT": "0.5",
-            "PYTHONPATH": str(ROOT), **(environment or {}),
+            **(environment or {}),
         }  # fmt: skip
         more: dict[str, Any] = {}
         if self.row.sandboxed:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forge_runner.child import main
-from forge_runner.kinds import KINDS, Result
+from forge_runner.kinds import KINDS, Kind, Result
 from forge_runner.report import Report
 from tests.integration.runner.faults.gate import EAT, THE_END, pass_by
 
@@ -46,6 +46,10 @@ def work(port: int, kind: str, assignment: "Assignment", workdir: Path, report: 
     return result
 
 
+def kinds(port: int) -> dict[str, Kind]:
+    """All kinds, whose gate is at `port`."""
+    return {kind: partial(work, port, kind) for kind in KINDS}
+
+
 if __name__ == "__main__":
-    gate = int(sys.argv.pop(1))
-    main({kind: partial(work, gate, kind) for kind in KINDS})
+    main(kinds(int(sys.argv.pop(1))))

@@ -15,7 +15,7 @@ from uuid import uuid4
 from forge_core.assignment import Repository
 from forge_core.history.records import JobRecord
 from forge_core.maintenance import STEPS, Ask, Step, Task
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from tests.integration.runner.faults.gate import pass_by
 from tests.integration.runner.faults.whole_platform import RETENTION_DAYS, Platform
 from tests.integration.workspace.repositories import a_repository, git

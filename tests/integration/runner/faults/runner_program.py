@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 from forge_runner.main import main
+from tests.integration.runner.faults.kind_program import kinds
 
 if __name__ == "__main__":
-    sys.exit(main((sys.executable, "-P", str(Path(__file__).with_name("kind_program.py")), sys.argv[1])))
+    program = str(Path(__file__).with_name("kind_program.py"))
+    sys.exit(main((sys.executable, "-P", program, sys.argv[1]), kinds(int(sys.argv[1]))))

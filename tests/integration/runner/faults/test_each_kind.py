@@ -16,7 +16,7 @@ import pytest
 from forge_core.exits import Exit, FailureClass
 from forge_core.history.attempts import WITHOUT_A_WORD
 from forge_core.history.records import PodEnd
-from forge_core.resource import Phase
+from forge_core.phase import Phase
 from forge_runner.kinds import KINDS as BUILT
 from tests.integration.runner.faults.conftest import JobMaker
 from tests.integration.runner.faults.gate import EAT, THE_END
