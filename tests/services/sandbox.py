@@ -66,11 +66,26 @@ def _programs(folder: Path) -> Path:
     packages = ":".join(
         [str(Path(pytest.__file__).parent.parent), str(ROOT / "core"), str(ROOT / "job-images"), *kinds]
     )
+    packages += f":{_tables(packages)}"
     script = folder / "python"
     script.write_text(f'#!/bin/sh\nPYTHONPATH={packages} exec {python()} "$@"\n')
     script.chmod(0o755)
     folder.chmod(0o755)
     return folder
+
+
+def _tables(packages: str) -> Path:
+    """What the image of test generations brings besides; made once for all tests."""
+    made = ROOT / ".local/tables"
+    if not made.is_dir():
+        made.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=made.parent) as place:
+            new = Path(place, "new")
+            command = [python(), "-P", "-m", "forge_kinds.test_generation.inside.tables", str(new)]
+            subprocess.run(command, cwd=place, env={**os.environ, "PYTHONPATH": packages}, check=True)
+            with suppress(OSError):  # others have made them meanwhile
+                new.rename(made)
+    return made
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, get_type_hints
 
 from hypothesis.extra import ghostwriter
 
+from forge_kinds.test_generation.inside import tables
 from forge_kinds.test_generation.inside.child import Told
 from forge_kinds.test_generation.inside.purity import looks_pure
 
@@ -143,6 +144,7 @@ def _raised(node: ast.FunctionDef) -> Iterator[str]:
 def main() -> None:
     """Write, and leave the texts."""
     told = Told()
+    tables.lay_out()
     told.make_importable()
     told.step("importing")
     module = importlib.import_module(told.options["module"])

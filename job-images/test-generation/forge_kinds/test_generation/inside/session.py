@@ -116,17 +116,6 @@ def _too_long(_number: int, _frame: FrameType | None) -> None:
     raise TooLong
 
 
-def _warm() -> None:
-    """Has hypothesis make its tables, which it keeps in files, before anything is watched."""
-    from hypothesis import given, settings, strategies  # noqa: PLC0415 - slow to import, and not always needed
-
-    @settings(database=None, max_examples=1, derandomize=True)
-    @given(strategies.text())
-    def nothing(_text: str) -> None: ...
-
-    nothing()
-
-
 def main() -> None:
     """Run, tell, end at once."""
     told = Told()
@@ -136,7 +125,9 @@ def main() -> None:
     coverage = Coverage(data_file=None, branch=True, config_file=False, include=sources or None, messages=False)
     plugin = Plugin(told, coverage)
     if any(path.endswith("_properties.py") for path in options["new"]):
-        _warm()
+        from forge_kinds.test_generation.inside import tables  # noqa: PLC0415 - slow to import, and not always needed
+
+        tables.lay_out()
     told.make_importable()
     files = Sources.read(coverage, tree, options["sources"])
     configured = [
