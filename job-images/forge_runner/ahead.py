@@ -10,50 +10,55 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from forge_runner.channels import Channels
 
 Work = Callable[[int, Path, Path, str], None]
 """Given the descriptor of its report, the folders to work in and for the result, and the assignment."""
-_CHUNK: Final = 64 * 1024
 
 
 class Ahead:
     """The runner's side of it; like asyncio's Process once it has begun."""
 
-    def __init__(self, pid: int, orders: int, channels: Channels) -> None:
+    def __init__(self, pid: int, line: socket.socket, channels: Channels) -> None:
         self.pid = pid
         self.channels = channels
         self.waits = True
         """Whether it has no orders yet."""
-        self._orders = orders
+        self._line = line
         self._code: int | None = None
 
     @classmethod
     def fork(cls, work: Work) -> "Ahead":
         """Fork it. In the process itself this ends by SystemExit, after `work` or when no orders came."""
         sys.stdout.flush()
-        orders_out, orders_in = os.pipe()
+        ours, theirs = socket.socketpair()
         channels = Channels()
         pid = os.fork()
         if pid == 0:
-            os.close(orders_in)
+            ours.close()
             channels.close()
-            _wait_and_work(orders_out, channels, work)
-        os.close(orders_out)
+            _wait_and_work(theirs, channels, work)
+        theirs.close()
         channels.hand_over()
-        return cls(pid, orders_in, channels)
+        return cls(pid, ours, channels)
 
     def begin(self, assignment: str, folders: tuple[str, str, str], environment: Mapping[str, str]) -> None:
-        """Give it its orders: the work's folder, the result's, and one for what else it writes. Raises OSError."""
+        """Give it its orders: the work's folder, the result's, and one for what else it writes. Raises OSError.
+
+        From then on it leads a group of its own, which can be signalled.
+        """
         self.waits = False
         orders = {"assignment": assignment, "folders": folders, "environment": dict(environment)}
-        with os.fdopen(self._orders, "wb") as stream:
-            stream.write(json.dumps(orders).encode())
+        with self._line as line:
+            if not line.recv(1):
+                raise ChildProcessError("the process that waited is gone")
+            line.sendall(json.dumps(orders).encode())
 
     async def wait(self) -> int:
         """Its exit code, negative for a signal."""
@@ -79,12 +84,12 @@ class Ahead:
         """A process that waits still has nothing to do, and goes."""
         if self.waits:
             self.waits = False
-            os.close(self._orders)
+            self._line.close()
             self.channels.close()
             os.waitpid(self.pid, 0)
 
 
-def _wait_and_work(orders: int, channels: Channels, work: Work) -> None:
+def _wait_and_work(line: socket.socket, channels: Channels, work: Work) -> None:
     """As an executed program would begin: a session of its own, its output where it is heard, nobody's handlers."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.setsid()
@@ -94,7 +99,9 @@ def _wait_and_work(orders: int, channels: Channels, work: Work) -> None:
         os.dup2(ours, theirs)
     os.close(nothing)
     os.close(channels.output_in)
-    with os.fdopen(orders, "rb") as stream:
+    text = b""
+    with suppress(OSError), line, line.makefile("rb") as stream:
+        line.sendall(b".")
         text = stream.read()
     if not text:
         sys.exit(0)

@@ -1,7 +1,9 @@
 """The course of a runner, with real processes and a real HTTP server that keeps the internal API's contract."""
 
 import fcntl
+import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from tests.integration.runner.conftest import PodMaker
 from tests.integration.runner.pods import RUNNER, Pod
 from tests.integration.runner.standin import Ledger
 from tests.services.waiting import wait_until
+from tests.services.wire import wire
 
 
 def alive(pid: int) -> bool:
@@ -356,14 +359,32 @@ def test_the_work_sees_no_secret_and_imports_nothing_from_its_folder(
     assert ledger.outcomes[attempt].summary == {"leader": True, "deaf": False, "descriptors": [0, 1, 2, "report"]}
 
 
-def test_a_process_that_got_no_orders_goes_with_its_runner(pod: PodMaker) -> None:
-    runner = pod(environment={"FORGE_API_URL": "http://127.0.0.1:1"})
+def waiting_for_orders(runner: Pod) -> int:
+    """The process that was forked ahead of a runner that can't reach the API."""
     wait_until(lambda: "the API does not answer" in runner.output, what="it waits for the API")
     assert runner.process
     [ahead] = Path(f"/proc/{runner.process.pid}/task/{runner.process.pid}/children").read_text().split()
     assert alive(int(ahead))
+    return int(ahead)
+
+
+def test_a_process_that_got_no_orders_goes_with_its_runner(pod: PodMaker) -> None:
+    runner = pod(environment={"FORGE_API_URL": "http://127.0.0.1:1"})
+    ahead = waiting_for_orders(runner)
+    assert runner.process
     runner.process.kill()
-    wait_until(lambda: not alive(int(ahead)), what="it is gone")
+    wait_until(lambda: not alive(ahead), what="it is gone")
+
+
+def test_a_process_that_dies_before_its_orders_costs_no_more_than_an_attempt(pod: PodMaker, ledger: Ledger) -> None:
+    with wire(int(ledger.url.rpartition(":")[2])) as to_api:
+        to_api.cut()
+        runner = pod(environment={"FORGE_API_URL": f"http://127.0.0.1:{to_api.port}"})
+        os.kill(waiting_for_orders(runner), signal.SIGKILL)
+        to_api.mend()
+        assert runner.end() == Exit.SUCCEEDED, runner.output
+    assert ledger.outcomes[1].message.startswith("The attempt could not be started: ")
+    assert ledger.outcomes[2].status == "succeeded"
 
 
 def test_hostile_lines_are_passed_over(pod: PodMaker, ledger: Ledger) -> None:
