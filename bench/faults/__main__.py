@@ -27,7 +27,7 @@ from bench.faults.evidence import Evidence
 from bench.faults.faults import FAULTS, bring
 from bench.faults.gathering import Watching, evidence
 from bench.faults.load import Load, made
-from bench.faults.plan import Round, rounds
+from bench.faults.plan import Round, rounds, turns
 from bench.faults.scene import Scene
 from bench.faults.weather import WeatherProxy
 from bench.place import KUBECONFIG, load_of_the_machine, print_result, run, unique
@@ -117,10 +117,19 @@ async def _leg(stage: Scene, cluster: Cluster, seed: int, plan: list[Round]) -> 
 
 
 async def _rounds(stage: Scene, plan: list[Round]) -> None:
-    for each in plan:
-        paired = " with the operator killed" if each.kill_after is not None else ""
-        print(f"{each.number + 1}: {each.fault}{paired}", flush=True)
-        await bring(stage, each)
+    slow = {name for name, fault in FAULTS.items() if not fault.quick}
+    apart = {name for name, fault in FAULTS.items() if fault.apart}
+    for turn in turns(plan, slow, apart):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_round(stage, turn.first))
+            for each in turn.beside:
+                await _round(stage, each)
+
+
+async def _round(stage: Scene, each: Round) -> None:
+    paired = " with the operator killed" if each.kill_after is not None else ""
+    print(f"{each.number + 1}: {each.fault}{paired}", flush=True)
+    await bring(stage, each)
 
 
 async def _mark(watching: Watching, load: Load) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bench.faults.plan import Round
 
-LEG: Final = 60
+LEG: Final = 120
 """Rounds after which the load runs out and everything is checked."""
 _LONGEST: Final = "settle_s"
 

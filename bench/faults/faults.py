@@ -9,16 +9,17 @@ from bench.faults.plan import KILL, Round
 from bench.faults.scene import Scene
 
 API_AWAY_SECONDS: Final = 20.0
-WEATHER_SECONDS: Final = 5.0
-DOWN_SECONDS: Final = 4.0
+WEATHER_SECONDS: Final = 4.0
+DOWN_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`quick` ones take less than half a minute."""
+    """`quick` ones take less than half a minute; `apart` are those that need no worker."""
 
     bring: Callable[[Scene], Awaitable[None]]
     quick: bool = True
+    apart: bool = False
 
 
 async def bring(scene: Scene, each: Round) -> None:
@@ -96,12 +97,12 @@ async def _node_lost(scene: Scene) -> None:
 
 
 FAULTS: Final[dict[str, Fault]] = {
-    KILL: Fault(_operator_killed),
-    "API server away": Fault(_api_server_away),
-    "API server answers 429": Fault(_too_many_requests),
-    "API server answers 500": Fault(_internal_errors),
-    "watches expired (410)": Fault(_watches_expired),
-    "events doubled, late and reordered": Fault(_events_doubled),
+    KILL: Fault(_operator_killed, apart=True),
+    "API server away": Fault(_api_server_away, apart=True),
+    "API server answers 429": Fault(_too_many_requests, apart=True),
+    "API server answers 500": Fault(_internal_errors, apart=True),
+    "watches expired (410)": Fault(_watches_expired, apart=True),
+    "events doubled, late and reordered": Fault(_events_doubled, apart=True),
     "Redis lost": Fault(_redis_lost),
     "Redis emptied": Fault(_redis_emptied),
     "PostgreSQL away": Fault(_postgres_away),

@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -34,6 +34,7 @@ class Scene:
     chance: random.Random
     redis_was_emptied: bool = False
     kills: int = 0
+    _killing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def kubectl(self) -> Kubectl:
@@ -51,10 +52,11 @@ class Scene:
 
     async def kill_operator(self) -> None:
         """SIGKILL, and a new one soon."""
-        await asyncio.to_thread(self.operator.stop)
-        self.kills += 1
-        await asyncio.sleep(self.chance.uniform(*OPERATOR_AWAY))
-        self.operator.start()
+        async with self._killing:
+            await asyncio.to_thread(self.operator.stop)
+            self.kills += 1
+            await asyncio.sleep(self.chance.uniform(*OPERATOR_AWAY))
+            self.operator.start()
 
     @asynccontextmanager
     async def paused(self, program: str) -> AsyncIterator[None]:
