@@ -68,7 +68,8 @@ def _programs(folder: Path) -> Path:
     )
     packages += f":{_tables(packages)}"
     script = folder / "python"
-    script.write_text(f'#!/bin/sh\nPYTHONPATH={packages} exec {python()} "$@"\n')
+    plain = "PYTEST_ADDOPTS='-p no:schemathesis'"  # a plugin that no image has, and that takes long to import
+    script.write_text(f'#!/bin/sh\n{plain} PYTHONPATH={packages} exec {python()} "$@"\n')
     script.chmod(0o755)
     folder.chmod(0o755)
     return folder

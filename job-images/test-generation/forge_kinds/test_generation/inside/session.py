@@ -116,6 +116,17 @@ def _too_long(_number: int, _frame: FrameType | None) -> None:
     raise TooLong
 
 
+def _prepare_for_properties() -> None:
+    """A guess that does not hold is dropped: nobody asks for its simplest counterexample, which takes long to find."""
+    from hypothesis import Phase, settings  # noqa: PLC0415 - slow to import, and not always needed
+
+    from forge_kinds.test_generation.inside import tables  # noqa: PLC0415
+
+    tables.lay_out()
+    settings.register_profile("guesses", phases=(Phase.explicit, Phase.reuse, Phase.generate))
+    settings.load_profile("guesses")
+
+
 def main() -> None:
     """Run, tell, end at once."""
     told = Told()
@@ -125,9 +136,7 @@ def main() -> None:
     coverage = Coverage(data_file=None, branch=True, config_file=False, include=sources or None, messages=False)
     plugin = Plugin(told, coverage)
     if any(path.endswith("_properties.py") for path in options["new"]):
-        from forge_kinds.test_generation.inside import tables  # noqa: PLC0415 - slow to import, and not always needed
-
-        tables.lay_out()
+        _prepare_for_properties()
     told.make_importable()
     files = Sources.read(coverage, tree, options["sources"])
     configured = [
