@@ -1,5 +1,7 @@
 """The two apps: the public one for people and browsers, the internal one for runners and Prometheus."""
 
+from typing import Any
+
 from fastapi import FastAPI
 
 from forge_api import problems
@@ -40,7 +42,7 @@ def public_app(services: Services) -> FastAPI:
         app.include_router(module.router)
     app.add_middleware(BodyLimits, limit_of=public_limit)
     app.add_middleware(Measured, metrics=services.metrics, port="public")
-    return _described(app)
+    return app
 
 
 def internal_app(services: Services) -> FastAPI:
@@ -51,21 +53,26 @@ def internal_app(services: Services) -> FastAPI:
     app.include_router(internal.looking)
     app.add_middleware(BodyLimits, limit_of=internal_limit)
     app.add_middleware(Measured, metrics=services.metrics, port="internal")
-    return _described(app)
-
-
-def _app(title: str, services: Services) -> FastAPI:
-    app = FastAPI(title=title, version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.services = services
-    problems.install(app)
     return app
 
 
-def _described(app: FastAPI) -> FastAPI:
-    """Problem documents are named in `responses` by reference; the schema they refer to is added here."""
-    schema = app.openapi()
-    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-    schemas["ProblemView"] = ProblemView.model_json_schema()
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
+class _App(FastAPI):
+    """Problem documents are named in `responses` by reference; the schema they refer to is added to the description."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Made when it is first asked for: it takes as long as all the rest of an API's start."""
+        begun = self.openapi_schema is None
+        described = super().openapi()
+        if begun:
+            schemas = described.setdefault("components", {}).setdefault("schemas", {})
+            schemas["ProblemView"] = ProblemView.model_json_schema()
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+        return described
+
+
+def _app(title: str, services: Services) -> FastAPI:
+    app = _App(title=title, version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.services = services
+    problems.install(app)
     return app

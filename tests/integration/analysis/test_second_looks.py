@@ -291,7 +291,7 @@ def test_where_a_tool_is_given_up_nothing_is_known(looks: Looks, monkeypatch: py
     for module in (crew, linting, surveying):
         monkeypatch.setattr(module, "MAX_BROKEN", 1)
     monkeypatch.setattr(surveying, "available_cpus", lambda: 1)
-    breaks = b"x = " + b"lambda:\\\n" * 60_000 + b"1\n"
+    breaks = b"x = " + b"-\\\n" * 60_000 + b"1\n"
     sane: Files = {b"m.py": b"import os\n", b"z.py": b"import os\n"}
     looks.commit("before", sane)
     looks.both("before")
