@@ -41,7 +41,7 @@ demo: install python ## a real job of a kind, watched: make demo [KIND=analysis]
 	@local-cluster/demo.sh "$(KIND)" "$(REPO)"
 
 test: packages python ## everything, from a clean clone on
-	@$(MAKE) --no-print-directory -j10 --output-sync=target READY=ready CALM=nice ready check unit $(WITH_PODS) run-faults run-cluster run-integration run-api run-kinds run-runners run-promises
+	@$(MAKE) --no-print-directory -j10 --output-sync=target READY=ready CALM='nice -n 15' ready check unit $(WITH_PODS) run-faults run-cluster run-integration run-api run-kinds run-runners run-promises
 
 ready:   # by itself, so that the cluster starts while others compute
 	@$(MAKE) --no-print-directory install kwok
@@ -60,10 +60,13 @@ e2e: install python kwok run-e2e run-work run-endings run-chart run-killed run-f
 # The sessions of `make test`. Those that wait for pods most of their time go side by side, as soon as the cluster is ready;
 # what needs none gets the time that they leave. The faults, which take away the node that pods are on, come after them.
 OF_QUEUES := $(addprefix tests/integration/operator/,test_live_changes.py test_explaining.py test_stalls.py test_timelines.py)
-OF_WORK := $(addprefix tests/e2e/,sandbox test_demo.py test_each_kind.py)
+OF_WORK := $(addprefix tests/e2e/,sandbox test_demo.py)
 WITH_PODS := run-operator run-queues run-killed run-e2e run-work run-endings run-chart
 
 $(WITH_PODS): $(READY)
+# The cluster comes first when processor time is short, then those that wait for it. `private`: not for prerequisites.
+$(WITH_PODS): private BEFORE = nice
+run-cluster run-integration run-api run-kinds run-runners: private BEFORE = nice -n 15
 
 run-operator:
 	@$(PYTEST) --durations=5 tests/integration/operator $(addprefix --ignore=,$(OF_QUEUES))
@@ -74,7 +77,7 @@ run-queues:
 run-e2e:
 	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=,$(OF_WORK) $(addprefix tests/e2e/,endings chart away killed faults promises))
 
-run-work:   # the demos, the sandbox, and each kind's pod when it is lost
+run-work:   # the demos and the sandbox
 	@$(PYTEST) --durations=5 $(OF_WORK)
 
 run-endings:
@@ -88,8 +91,6 @@ run-killed:
 
 run-faults: $(WITH_PODS)
 	@$(PYTEST) --durations=5 tests/e2e/faults
-
-run-cluster run-integration run-api run-kinds run-runners: private BEFORE = nice   # not for those that they wait for
 
 run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
 	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator

@@ -190,7 +190,7 @@ def test_a_test_generation(
     modules = {f"boltons/{module}.py": UNTESTED for module in ("mathutils", "strutils")}
     (job,) = example(file, serve({"boltons/__init__.py": "", **modules}))
     job["spec"]["repository"]["ref"] = "main"  # the server's repositories have this branch only
-    job["spec"]["config"]["budget"] = "1m"
+    job["spec"]["config"]["budget"] = "2m"
     kubectl.apply(job)
     done = forge.wait_for(job["metadata"]["name"], Phase.COMPLETED, seconds=240)
     assert re.search(r"^\d+ tests? raises? line coverage from 0\.0 %", done["status"]["summary"]["message"])
