@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-kinds run-runners run-cluster run-operator run-queues run-e2e run-work run-endings run-chart run-faults run-killed run-promises kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-kinds run-cluster run-operator run-queues run-e2e run-endings run-chart run-faults run-killed run-promises kwok \
   bench-latency bench-analysis bench-refactoring bench-resources bench-test-generation bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -41,32 +41,26 @@ demo: install python ## a real job of a kind, watched: make demo [KIND=analysis]
 	@local-cluster/demo.sh "$(KIND)" "$(REPO)"
 
 test: packages python ## everything, from a clean clone on
-	@$(MAKE) --no-print-directory -j10 --output-sync=target READY=ready CALM='nice -n 15' ready check unit $(WITH_PODS) run-faults run-cluster run-integration run-api run-kinds run-runners run-promises
+	@$(MAKE) --no-print-directory -j3 --output-sync=target check unit ready
+	@$(MAKE) --no-print-directory -j8 --output-sync=target run-operator run-queues run-killed run-e2e run-endings run-chart run-faults run-cluster run-integration run-api run-kinds run-promises
 
 ready:   # by itself, so that the cluster starts while others compute
 	@$(MAKE) --no-print-directory install kwok
 
 check: python ## format, lint, types, imports, chart: under a minute
-	@$(CALM) $(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
+	@$(MAKE) --no-print-directory -j4 --output-sync=target format-check lint types types-local-cluster imports chart scripts
 
-unit: private BEFORE = $(CALM)
 unit: python ## unit and property tests
 	@$(PYTEST) tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: install python packages run-integration run-api run-kinds run-runners run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
+integration: install python packages run-integration run-api run-kinds run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
-e2e: install python kwok run-e2e run-work run-endings run-chart run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
+e2e: install python kwok run-e2e run-endings run-chart run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
 
-# The sessions of `make test`. Those that wait for pods most of their time go side by side, as soon as the cluster is ready;
-# what needs none gets the time that they leave. The faults, which take away the node that pods are on, come after them.
+# The sessions of `make test`. Those that wait for pods most of their time go side by side; what needs no pods begins
+# when the first of them are over. The faults, which take away the node that pods are on, come after them.
 OF_QUEUES := $(addprefix tests/integration/operator/,test_live_changes.py test_explaining.py test_stalls.py test_timelines.py)
-OF_WORK := $(addprefix tests/e2e/,sandbox test_demo.py)
-WITH_PODS := run-operator run-queues run-killed run-e2e run-work run-endings run-chart
-
-$(WITH_PODS): $(READY)
-# The cluster comes first when processor time is short, then those that wait for it. `private`: not for prerequisites.
-$(WITH_PODS): private BEFORE = nice
-run-cluster run-integration run-api run-kinds run-runners: private BEFORE = nice -n 15
+WITH_PODS := run-operator run-queues run-killed run-e2e run-endings run-chart
 
 run-operator:
 	@$(PYTEST) --durations=5 tests/integration/operator $(addprefix --ignore=,$(OF_QUEUES))
@@ -75,10 +69,7 @@ run-queues:
 	@$(PYTEST) --durations=5 $(OF_QUEUES)
 
 run-e2e:
-	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=,$(OF_WORK) $(addprefix tests/e2e/,endings chart away killed faults promises))
-
-run-work:   # the demos and the sandbox
-	@$(PYTEST) --durations=5 $(OF_WORK)
+	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=tests/e2e/,endings chart away killed faults promises)
 
 run-endings:
 	@$(PYTEST) --durations=5 tests/e2e/endings
@@ -92,23 +83,21 @@ run-killed:
 run-faults: $(WITH_PODS)
 	@$(PYTEST) --durations=5 tests/e2e/faults
 
+run-cluster run-integration run-api run-kinds: BEFORE = nice
+
 run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
 	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator
 
-OF_KINDS := $(addprefix tests/integration/,analysis refactoring)
-OF_RUNNERS := $(addprefix tests/integration/,runner test_generation workspace)
+OF_KINDS := $(addprefix tests/integration/,analysis refactoring test_generation runner workspace)
 
 run-integration: run-operator run-queues   # no cluster at all
-	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,tests/integration/operator tests/integration/api $(OF_KINDS) $(OF_RUNNERS))
+	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,tests/integration/operator tests/integration/api $(OF_KINDS))
 
 run-api: run-operator run-queues
 	@$(PYTEST) --durations=5 -m "not cluster" tests/integration/api
 
-run-kinds: run-operator run-queues   # nor here: what a kind makes of a repository
+run-kinds: run-operator run-queues   # nor here: what a runner does in its pod
 	@$(PYTEST) --durations=5 $(OF_KINDS)
-
-run-runners: run-operator run-queues   # what a runner does in its pod, whatever becomes of the services, and its sandbox
-	@$(PYTEST) --durations=5 $(OF_RUNNERS)
 
 run-promises: run-faults run-cluster   # alone on the cluster: the API server stands still in it
 	@$(PYTEST) tests/e2e/promises

@@ -163,9 +163,9 @@ def _cleaned(work: Work) -> None:
 
 
 KINDS: Final = (
-    Row("analysis", "200m", "512Mi", _analysis, _analysed, evicted=False),
-    Row("refactoring", "200m", "512Mi", _refactoring, _refactored, evicted=True),
-    Row("refactoring", "200m", "512Mi", _verified_refactoring, _refactored_and_verified, evicted=False),
+    Row("analysis", "100m", "512Mi", _analysis, _analysed, evicted=False),
+    Row("refactoring", "100m", "512Mi", _refactoring, _refactored, evicted=True),
+    Row("refactoring", "100m", "512Mi", _verified_refactoring, _refactored_and_verified, evicted=False),
     Row("test-generation", "200m", "512Mi", _test_generation, _generated, evicted=False),
     Row("webhooks", "100m", "256Mi", _delivery, _delivered, evicted=True),
     Row("cleanup", "50m", "256Mi", _clean_up, _cleaned, evicted=True, namespace=SYSTEM),
