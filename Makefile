@@ -83,6 +83,7 @@ run-killed:
 run-faults: $(WITH_PODS)
 	@$(PYTEST) --durations=5 tests/e2e/faults
 
+# make hands this on to the sessions that they wait for, which leave more to their pods by it.
 run-cluster run-integration run-api run-kinds: BEFORE = nice
 
 run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
