@@ -24,7 +24,7 @@ from bench.faults.account import Account, total
 from bench.faults.checking import TERMINAL, violations
 from bench.faults.dossier import dossiers
 from bench.faults.evidence import Evidence
-from bench.faults.faults import FAULTS, bring
+from bench.faults.faults import APART, FAULTS, SLOW, bring
 from bench.faults.gathering import Watching, evidence
 from bench.faults.load import Load, made
 from bench.faults.plan import Round, rounds, turns
@@ -117,9 +117,7 @@ async def _leg(stage: Scene, cluster: Cluster, seed: int, plan: list[Round]) -> 
 
 
 async def _rounds(stage: Scene, plan: list[Round]) -> None:
-    slow = {name for name, fault in FAULTS.items() if not fault.quick}
-    apart = {name for name, fault in FAULTS.items() if fault.apart}
-    for turn in turns(plan, slow, apart):
+    for turn in turns(plan, SLOW, APART):
         async with asyncio.TaskGroup() as group:
             group.create_task(_round(stage, turn.first))
             for each in turn.beside:

@@ -111,3 +111,5 @@ FAULTS: Final[dict[str, Fault]] = {
     "node lost": Fault(_node_lost, quick=False),
 }
 """Beside what jobs do of themselves: fail, fail for good, run out of memory, fall silent, be cancelled (load.py)."""
+SLOW: Final = frozenset(name for name, fault in FAULTS.items() if not fault.quick)
+APART: Final = frozenset(name for name, fault in FAULTS.items() if fault.apart)

@@ -75,9 +75,8 @@ class InternalApi:
     @asynccontextmanager
     async def connect(cls, base_url: str, token_path: Path) -> AsyncIterator[Self]:
         """Prepare it; nothing is sent. Proxies of the environment are not for traffic within the cluster."""
-        tls = (
-            httpx2.URL(base_url).scheme != "http"
-        )  # without it nothing is verified, and to read authorities takes a while
+        # Without TLS there is nothing to verify, and to read the authorities takes a while.
+        tls = httpx2.URL(base_url).scheme != "http"
         async with httpx2.AsyncClient(base_url=base_url, verify=tls, timeout=TIMEOUT, trust_env=False) as client:
             yield cls(client, token_path)
 

@@ -46,7 +46,7 @@ class Settings(BaseModel):
     def read(cls, environment: Mapping[str, str]) -> Self:
         """What these variables say. Raises ValueError (pydantic's ValidationError) with what is wrong."""
         variables = {name: f"{PREFIX}{name.upper()}" for name in cls.model_fields}
-        return cls.model_validate({n: environment[v] for n, v in variables.items() if v in environment})
+        return cls.model_validate({name: environment[each] for name, each in variables.items() if each in environment})
 
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be seen in a log or a message: the contents of the mounted Secrets."""

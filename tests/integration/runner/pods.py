@@ -122,3 +122,12 @@ class Pod:
     def leftovers(self) -> list[str]:
         """Attempt folders that were not removed."""
         return sorted(path.name for path in (self.folder / "work").iterdir() if path.is_dir())
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there, and no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -3,11 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.faults.faults import FAULTS
+from bench.faults.faults import APART, FAULTS, SLOW
 from bench.faults.plan import BESIDE, rounds, turns
-
-SLOW = {name for name, fault in FAULTS.items() if not fault.quick}
-APART = {name for name, fault in FAULTS.items() if fault.apart}
 
 
 @given(st.integers(), st.dictionaries(st.sampled_from(list(FAULTS)), st.integers(1, 9)))
