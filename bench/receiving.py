@@ -5,12 +5,12 @@ The pod's image is the deliveries' own runner: it has Python, and is on the node
 
 import json
 from string import Template
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
 from bench.place import ROOT
-from forge_core.cluster import Raw
+from forge_core.cluster import Cluster, Raw
 
 NAMESPACE: Final = "hooks"
 NAME: Final = "webhook-receiver"
@@ -18,7 +18,7 @@ HOST: Final = f"{NAME}.{NAMESPACE}.svc"
 """values-local.yaml allows it and lets runners out to it."""
 URL: Final = f"http://{HOST}"
 RECEIVED: Final = f"/api/v1/namespaces/{NAMESPACE}/services/http:{NAME}:80/proxy/received"
-"""For `kubectl get --raw`: what was received so far, in JSON."""
+"""What was received so far, in JSON: behind the API server."""
 _SCRIPT: Final = ROOT / "tests/services/receiver.py"
 _MANIFESTS: Final = ROOT / "tests/services/receiver.yaml"
 
@@ -28,3 +28,9 @@ def manifests(image: str) -> list[Raw]:
     script = json.dumps(_SCRIPT.read_text())
     text = Template(_MANIFESTS.read_text()).substitute(namespace=NAMESPACE, name=NAME, image=image, script=script)
     return list(yaml.safe_load_all(text))
+
+
+async def received(cluster: Cluster, path: str) -> list[Raw]:
+    """The calls of one path so far, the first one first."""
+    told: Any = await cluster.get(RECEIVED)
+    return [seen for seen in told if seen["path"] == path]

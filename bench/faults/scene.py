@@ -21,6 +21,7 @@ OPERATOR_AWAY: Final = (0.0, 2.0)
 """Seconds for which a killed operator stays away, at least and at most."""
 MEND_SECONDS: Final = 180.0
 NODE_SECONDS: Final = 600.0
+LOOK_SECONDS: Final = 0.3
 
 
 @dataclass
@@ -109,29 +110,33 @@ class Scene:
         node = (await self._nodes(control_plane=False))[0]
         await _docker("stop", "-t", "1", node)
         try:
-            await self._until(lambda: not self._live_pods_on(node), NODE_SECONDS)
+            await self._until(lambda: self._given_up(node), NODE_SECONDS)
         finally:
             await _docker("start", node)
         await self._until(lambda: node in self._ready_nodes())
 
-    def _live_pods_on(self, node: str) -> list[str]:
-        found = self.kubectl.get("-n", self.release.tenant_namespace, "pods", f"--field-selector=spec.nodeName={node}")
-        return [p["metadata"]["name"] for p in found["items"] if p["status"].get("phase") in {"Pending", "Running"}]
+    def _given_up(self, node: str) -> bool:
+        """Whether no pod of the node counts as alive; False also while the API server doesn't say."""
+        pods = self._seen("-n", self.release.tenant_namespace, "pods", f"--field-selector=spec.nodeName={node}")
+        return pods is not None and not any(pod["status"].get("phase") in {"Pending", "Running"} for pod in pods)
 
     def _ready_nodes(self) -> set[str]:
-        conditions = {node["metadata"]["name"]: node["status"]["conditions"] for node in self._all_nodes()}
+        conditions = {node["metadata"]["name"]: node["status"]["conditions"] for node in self._seen("nodes") or ()}
         return {
             name
             for name, found in conditions.items()
             if any(each["type"] == "Ready" and each["status"] == "True" for each in found)
         }
 
-    def _all_nodes(self) -> list[dict[str, Any]]:
-        nodes: list[dict[str, Any]] = self.kubectl.get("nodes")["items"]
-        return nodes
+    def _seen(self, *arguments: str) -> list[dict[str, Any]] | None:
+        """The items of `kubectl get`; None while the API server is away, which it may be beside a lost node."""
+        done = self.kubectl.run("get", *arguments, "-o", "json", check=False)
+        return list(json.loads(done.stdout)["items"]) if done.returncode == 0 else None
 
     async def _nodes(self, *, control_plane: bool) -> list[str]:
-        nodes = await asyncio.to_thread(self._all_nodes)
+        async with asyncio.timeout(MEND_SECONDS):
+            while (nodes := await asyncio.to_thread(self._seen, "nodes")) is None:
+                await asyncio.sleep(LOOK_SECONDS)
         return [n["metadata"]["name"] for n in nodes if (CONTROL_PLANE in n["metadata"]["labels"]) is control_plane]
 
     async def _some_running_pod(self) -> dict[str, Any] | None:
@@ -144,7 +149,7 @@ class Scene:
     async def _until(condition: Callable[[], bool], seconds: float = MEND_SECONDS) -> None:
         async with asyncio.timeout(seconds):
             while not await asyncio.to_thread(condition):
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(LOOK_SECONDS)
 
 
 def _create_raw(kubectl: Kubectl, path: str, body: dict[str, Any]) -> None:
