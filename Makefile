@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.local/kubeconfig
+export MYPY_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/forge-jobs/mypy
 unexport PYTHONDONTWRITEBYTECODE   # else each program of a session compiles all that it imports, every time
 BIN := .venv/bin
 # A temporary folder of its own for each session: sessions that run side by side remove one another's otherwise.
@@ -158,7 +159,7 @@ types:
 	@MYPYPATH=$(subst $(EMPTY) ,:,$(strip $(KINDS))) $(BIN)/mypy $(addprefix -p ,$(PACKAGES) $(addprefix forge_kinds.,$(MODULES)))
 
 types-local-cluster:   # programs that stand alone, each checked as one; mypy's cache is for one process at a time
-	@for program in local-cluster/*.py local-cluster/git-server/*.py job-images/*.py job-images/*/demo.py; do $(BIN)/mypy --cache-dir .mypy_cache/alone --no-error-summary "$$program" || exit 1; done
+	@for program in local-cluster/*.py local-cluster/git-server/*.py job-images/*.py job-images/*/demo.py; do $(BIN)/mypy --cache-dir $(MYPY_CACHE_DIR)/alone --no-error-summary "$$program" || exit 1; done
 
 imports:
 	$(BIN)/lint-imports

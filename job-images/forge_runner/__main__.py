@@ -10,6 +10,7 @@ import sys
 sys.stdout.write(f"runner started: {os.environ.get('FORGE_POD_NAME', 'outside of a pod')}\n")
 sys.stdout.flush()
 
+import gc  # noqa: E402
 import signal  # noqa: E402
 
 _BEFORE_CLAIM = 12
@@ -17,6 +18,9 @@ _BEFORE_CLAIM = 12
 signal.signal(signal.SIGTERM, lambda *_: os._exit(_BEFORE_CLAIM))
 
 if __name__ == "__main__":
+    gc.disable()  # nothing of what is imported is garbage, now or later
     from forge_runner.main import main
 
+    gc.freeze()
+    gc.enable()
     sys.exit(main())

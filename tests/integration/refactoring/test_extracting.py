@@ -55,6 +55,16 @@ def test_a_hard_function_is_split_until_it_is_under_the_limit(refactored: Refact
     assert again.patch == b""
 
 
+def test_what_another_operation_made_movable_is_moved_in_the_same_job(refactored: Refactor) -> None:
+    branches = "".join(f"    elif kind == {number}:\n        seen.append({number})\n" for number in range(8))
+    text = f"def f(kind, seen):\n    if not seen:\n        return 0\n{branches}    return len(seen)\n"
+    asked: dict[str, Any] = {"extract": {"over": 5}, "fix": ["RET505"]}
+    done = refactored({b"a.py": text.encode()}, **asked)
+    assert {each["operation"] for each in done.listed["changes"]} == {"fix", "extract"}
+    assert same(text, done.now("a.py").decode(), (3, [1]))
+    assert refactored({b"a.py": done.now("a.py")}, **asked).patch == b""
+
+
 def test_methods_and_line_ends_are_kept(refactored: Refactor) -> None:
     method = (
         b"class A:\n"

@@ -1,19 +1,15 @@
 """verify: a real repository, real git, real pytest in a real sandbox; what makes a test fail is put back."""
 
-import base64
-import hashlib
-import zipfile
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from forge_core.assignment import Sandbox
 from forge_runner.report import Permanent, Transient
+from tests.builders.package_index import package_index
 from tests.integration.refactoring.conftest import Refactor, Refactored
 from tests.services.sandbox import SandboxServer, sandbox_server
 
@@ -102,6 +98,24 @@ def test_a_patch_with_which_the_tests_hold_is_delivered_whole_in_two_runs(verifi
     assert done.report.percents == sorted(done.report.percents)
 
 
+def test_a_test_that_fails_by_chance_costs_no_change_and_is_named(verified: Refactor) -> None:
+    unsteady = b"""from pathlib import Path
+
+
+def test_now_and_then():
+    runs = Path("../../kept/runs")
+    runs.write_text((runs.read_text() if runs.exists() else "") + "x")
+    assert runs.read_text() != "xx"
+"""
+    files = {b"fine.py": GOOD, b"more.py": ALSO_GOOD, b"test_chance.py": unsteady}
+    done = verified(files, **REMOVE, verify={"pytest": True})
+    tests = done.summary["tests"]
+    assert (tests["status"], tests["runs"]) == ("hold", 3)
+    assert tests["unsteady"] == {"tests": 1, "shown": ["test_chance.py::test_now_and_then"]}
+    assert "1 test fails by chance" in done.summary["message"]
+    assert b"import" not in done.now("fine.py") + done.now("more.py")
+
+
 def test_a_patch_without_verify_has_no_word_of_tests(verified: Refactor) -> None:
     done = verified(FILES, **REMOVE)
     assert "tests" not in done.summary
@@ -183,32 +197,8 @@ def test_replaces():
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[str]:
     """A package index with one package, `needed`."""
-    folder = tmp_path / "index/simple/needed"
-    folder.mkdir(parents=True)
-    files = {
-        "needed.py": b"VALUE = 42\n",
-        "needed-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: needed\nVersion: 1.0\n",
-        "needed-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{name},sha256={_hash(body)},{len(body)}\n" for name, body in files.items())
-    files["needed-1.0.dist-info/RECORD"] = record.encode() + b"needed-1.0.dist-info/RECORD,,\n"
-    with zipfile.ZipFile(folder / "needed-1.0-py3-none-any.whl", "w") as wheel:
-        for name, body in files.items():
-            wheel.writestr(name, body)
-    handler = partial(_Quiet, directory=str(tmp_path / "index"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
-        Thread(target=serving.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{serving.server_port}/simple"
-        serving.shutdown()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def _hash(body: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
+    with package_index(tmp_path / "index") as url:
+        yield url
 
 
 NEEDING = {b"fine.py": GOOD, b"requirements.txt": b"needed==1.0  # for the tests\n", b"check.py": b"import needed\n"}

@@ -7,6 +7,7 @@ import pytest
 
 from forge_core.assignment import Sandbox
 from forge_runner.report import Permanent, Transient
+from tests.builders.package_index import package_index
 from tests.integration.test_generation.conftest import Generate
 
 GRADES = b'''"""Grades."""
@@ -119,6 +120,33 @@ def test_what_can_come_to_nothing_is_refused_with_a_sentence(generated: Generate
 def test_a_queue_without_a_sandbox_makes_no_tests(generated: Generate, files: dict[bytes, bytes]) -> None:
     with pytest.raises(Permanent, match=r"this queue has no sandbox.*spec\.sandbox"):
         generated(files, terms=None)
+
+
+NEEDING = b"""import needed
+
+
+def over(number: int) -> str:
+    if number > needed.VALUE:
+        return "over"
+    return "under"
+"""
+
+
+def test_a_module_is_imported_with_what_was_installed_from_the_queues_index(
+    generated: Generate, tmp_path: Path
+) -> None:
+    files = {b"limits.py": NEEDING, b"requirements.txt": b"needed==1.0\n"}
+    with package_index(tmp_path / "index") as url:
+        done = generated(files, terms=Sandbox(index=url), install=["requirements.txt"])
+    coverage = done.summary["coverage"]
+    assert coverage["after"]["lines"]["percent"] == 100.0, done.log
+    assert {test["target"] for test in done.tests} == {"limits"}
+
+
+def test_what_the_index_lacks_is_refused_by_its_name(generated: Generate, tmp_path: Path) -> None:
+    files = {b"limits.py": NEEDING, b"requirements.txt": b"no-such-package\n"}
+    with package_index(tmp_path / "index") as url, pytest.raises(Permanent, match=r"config\.install.*no-such-package"):
+        generated(files, terms=Sandbox(index=url), install=["requirements.txt"])
 
 
 def test_requirements_that_are_not_there_are_refused(generated: Generate, files: dict[bytes, bytes]) -> None:

@@ -18,9 +18,9 @@ class Operation(StrEnum):
     """What can be done, in the order in which it is done."""
 
     RENAME = "rename"
-    EXTRACT = "extract"
     MODERNIZE = "modernize"
     FIX = "fix"
+    EXTRACT = "extract"
     IMPORTS = "imports"
 
 

@@ -1,7 +1,7 @@
 """A repository's tests as a command, and what its output says: which tests fail, and whether they all ran."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -33,11 +33,14 @@ class Ran:
         """Tests that were looked at."""
         return sum(self.counts.values())
 
-    def objection(self, before: "Ran") -> str:
-        """What speaks against the changes that this run had and `before` hadn't; "" when nothing does."""
+    def objection(self, before: "Ran", unsteady: Collection[str] = ()) -> str:
+        """What speaks against the changes that this run had and `before` hadn't; "" when nothing does.
+
+        Tests that are `unsteady` don't.
+        """
         if self.broken:
             return f"With it, {self.broken}"
-        if new := sorted(self.failing - before.failing):
+        if new := sorted(self.failing - before.failing - set(unsteady)):
             more = f" and {len(new) - SHOWN} more" if len(new) > SHOWN else ""
             named = ", ".join(name[:MAX_LINE] for name in new[:SHOWN])
             return f"With it fails what passed before: {named}{more}."

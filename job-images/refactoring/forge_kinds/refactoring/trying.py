@@ -12,6 +12,7 @@ from forge_kinds.refactoring.bisecting import Found, Search
 from forge_kinds.refactoring.config import Verify
 from forge_kinds.refactoring.stages import TESTING, Meter
 from forge_kinds.refactoring.suites import Ran, Suite, suite_of
+from forge_kinds.refactoring.verdicts import Bodies, Verdicts
 from forge_runner.report import Report, Transient
 from forge_runner.sandbox import Sandbox, SandboxLost, Tree
 from forge_runner.sandboxed.archive import MAX_TREE_BYTES, archive, size_of
@@ -26,8 +27,6 @@ _RESERVE: Final = 60.0
 
 Unit = tuple[str, ...]
 """Paths of files that are kept or put back together."""
-Bodies = Mapping[str, tuple[bytes, bytes]]
-"""Path as text -> path as git has it, and content."""
 
 
 @dataclass(frozen=True)
@@ -128,31 +127,33 @@ class _Trying:
 
     def _searched(self, before: Ran) -> Tested:
         self.meter.begin("tests with the changes")
-        judge = _Judge(self._run, before, before)
+        verdicts = Verdicts(self._run, before, self._spent)
         bodies = self.trial.question.bodies
 
         def objection(units: Sequence[Unit]) -> str:
-            return judge.objection({path: bodies[path] for unit in units for path in unit})
+            return verdicts.objection({path: bodies[path] for unit in units for path in unit})
 
         found = Search(objection, self._spent, self.meter.done).run(self.trial.question.units)
         held = {path: bodies[path] for unit in found.kept for path in unit}
         refused: dict[str, str] = {}
         partly: dict[str, Found[str]] = {}
         for unit, why in found.dropped:
-            part = self._in_parts(unit, why, held, judge)
+            part = self._in_parts(unit, why, held, verdicts)
             if part.kept:
                 partly[unit[0]] = part
             else:
                 refused |= dict.fromkeys(unit, why)
         status = "some-dropped" if refused or partly else "hold"
+        sentence = _sentence(len(held), len(partly), len(refused)) + verdicts.aside()
         document = {
-            **_told(_shown(self.suite), status, _sentence(len(held), len(partly), len(refused))),
-            "before": before.document(), "after": judge.last.document(), "runs": self.runs,
+            **_told(_shown(self.suite), status, sentence),
+            "before": before.document(), "after": verdicts.last.document(), "runs": self.runs,
+            **verdicts.document(),
             "files": {"kept": len(held) - len(partly), "partly": len(partly), "dropped": len(refused)},
         }  # fmt: skip
         return Tested(refused, partly, document, bytes(self.log))
 
-    def _in_parts(self, unit: Unit, why: str, held: dict[str, tuple[bytes, bytes]], judge: "_Judge") -> Found[str]:
+    def _in_parts(self, unit: Unit, why: str, held: dict[str, tuple[bytes, bytes]], verdicts: Verdicts) -> Found[str]:
         """Which of the rules that changed a file hold together; `why` speaks against all of them.
 
         The file as it holds is added to `held`.
@@ -167,7 +168,7 @@ class _Trying:
             return self.trial.question.bodies[path][0], self.trial.question.remade(path, set(rules).difference(chosen))
 
         def objection(chosen: Sequence[str]) -> str:
-            return judge.objection({**held, path: body(chosen)})
+            return verdicts.objection({**held, path: body(chosen)})
 
         found = Search(objection, self._spent).run(rules, known=why)
         if found.kept:
@@ -207,23 +208,6 @@ class _Trying:
         told = _unverified(_shown(self.suite), why)
         more = {"before": before.document()} if before else {}
         return Tested(document={**told.document, **more, "runs": self.runs}, log=bytes(self.log))
-
-
-@dataclass
-class _Judge:
-    """Compares runs with the one before the changes."""
-
-    run: Callable[[Bodies], Ran]
-    before: Ran
-    last: Ran
-    """The last run that nothing spoke against."""
-
-    def objection(self, bodies: Bodies) -> str:
-        """Try these files; what speaks against them, "" when nothing does."""
-        ran = self.run(bodies)
-        why = ran.objection(self.before)
-        self.last = self.last if why else ran
-        return why
 
 
 def _sentence(held: int, partly: int, refused: int) -> str:
