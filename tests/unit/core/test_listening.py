@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from forge_core.listening import Server, listening, server
 
@@ -29,8 +30,8 @@ def says(text: str, until: asyncio.Event | None = None, asked: asyncio.Event | N
     return app
 
 
-def serves(app: App) -> Server:
-    return server(app, header_bytes=1000, connections=10, grace=10)
+def serves(app: App, **more: Any) -> Server:
+    return server(app, header_bytes=1000, connections=10, grace=10, **more)
 
 
 def refuses(port: int) -> bool:
@@ -48,6 +49,25 @@ async def test_each_port_has_its_own_app_and_none_is_open_afterwards() -> None:
         async with listening(HOST, *servers) as ports:
             assert [(await got(client, port)).text for port in ports] == ["one", "two"]
         assert [refuses(port) for port in ports] == [True, True]
+
+
+async def test_an_answer_does_not_wait_until_its_beginning_was_acknowledged() -> None:
+    """An answer is sent in two parts; with Nagle's algorithm the second one waits 40 ms."""
+    at_once: list[int] = []
+
+    class Noted(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            accepted = transport.get_extra_info("socket")
+            at_once.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            super().connection_made(transport)
+
+    async with (
+        httpx2.AsyncClient(trust_env=False) as client,
+        listening(HOST, (0, serves(says("x"), http=Noted))) as (port,),
+    ):
+        await got(client, port)
+    assert at_once
+    assert all(at_once)
 
 
 async def test_what_is_being_answered_is_finished() -> None:
