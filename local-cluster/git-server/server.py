@@ -21,6 +21,7 @@ CHUNK = 1 << 16
 
 class Git(http.server.BaseHTTPRequestHandler):
     server_version = "git-server"
+    disable_nagle_algorithm = True  # headers and body are two writes
 
     def do_GET(self) -> None:
         if self.path == "/healthz":

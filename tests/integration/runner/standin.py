@@ -74,6 +74,7 @@ class Ledger:
 
 class _Handler(BaseHTTPRequestHandler):
     ledger: Ledger
+    disable_nagle_algorithm = True  # headers and body are two writes
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Quiet."""

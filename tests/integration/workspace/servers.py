@@ -49,6 +49,7 @@ class GitServer:
 class _Handler(BaseHTTPRequestHandler):
     git: GitServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes
 
     def log_message(self, *_: Any) -> None: ...
 
