@@ -67,5 +67,32 @@ def test_a_result_waits_for_postgresql_that_is_away_for_a_minute(
     assert forge.sql(f"select count(*) from attempts where job_uid = '{uid}' and outcome = 'succeeded'") == [["1"]]
 
 
+def test_two_servers_never_serve_from_one_volume(forge: Forge, database_away: Callable[[], None]) -> None:
+    """As it comes about where a pod is deleted by force: its successor starts while it still runs."""
+    place, second = ("-n", forge.namespace), "second-postgres"
+    pod = forge.kubectl.get(*place, "pod", "forge-postgres-0")
+    spec = {key: value for key, value in pod["spec"].items() if key not in {"hostname", "subdomain", "nodeName"}}
+    container = {key: value for key, value in spec["containers"][0].items() if not key.endswith("Probe")}
+    metadata = {"name": second, "namespace": forge.namespace}
+    twin = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**spec, "containers": [container]}}
+    forge.sql("create table if not exists written_by_the_first (number int)")
+    forge.kubectl.apply(twin)
+    try:
+        wait_until(lambda: "waiting until it has ended" in _log(forge, second), 60, "the second one says why it waits")
+        forge.sql("insert into written_by_the_first values (1)")
+        assert "ready to accept connections" not in _log(forge, second)
+        database_away()
+        wait_until(lambda: "ready to accept connections" in _log(forge, second), 60, "it serves, once it is alone")
+        asked = ("psql", "-h", "/tmp", "-U", "forge", "-d", "forge", "-tAc", "select number from written_by_the_first")
+        assert forge.kubectl.run(*place, "exec", second, "--", *asked).stdout.split() == ["1"]
+        assert "automatic recovery" not in _log(forge, second), "the first one had ended in good order"
+    finally:
+        forge.kubectl.run(*place, "delete", "pod", second, "--ignore-not-found")
+
+
+def _log(forge: Forge, pod: str) -> str:
+    return forge.kubectl.run("-n", forge.namespace, "logs", pod, check=False).stdout
+
+
 def _stage(forge: Forge, name: str) -> str:
     return str((forge.job(name) or {}).get("status", {}).get("stage", ""))
