@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-kinds run-cluster run-operator run-queues run-e2e run-endings run-chart run-faults run-killed run-promises kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-kinds run-cluster run-operator run-queues run-e2e run-endings run-chart run-sandbox run-faults run-benchmarks run-killed run-promises kwok \
   bench-latency bench-analysis bench-refactoring bench-resources bench-test-generation bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -43,7 +43,7 @@ demo: install python ## a real job of a kind, watched: make demo [KIND=analysis]
 
 test: packages python ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j3 --output-sync=target check unit ready
-	@$(MAKE) --no-print-directory -j8 --output-sync=target run-operator run-queues run-killed run-e2e run-endings run-chart run-faults run-cluster run-integration run-api run-kinds run-promises
+	@$(MAKE) --no-print-directory -j8 --output-sync=target run-operator run-queues run-killed run-e2e run-endings run-chart run-sandbox run-faults run-benchmarks run-cluster run-integration run-api run-kinds run-promises
 
 ready:   # by itself, so that the cluster starts while others compute
 	@$(MAKE) --no-print-directory install kwok
@@ -56,12 +56,12 @@ unit: python ## unit and property tests
 
 integration: install python packages run-integration run-api run-kinds run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
-e2e: install python kwok run-e2e run-endings run-chart run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
+e2e: install python kwok run-e2e run-endings run-chart run-sandbox run-killed run-faults run-benchmarks ## tests on the cluster, where Forge Jobs is installed
 
 # The sessions of `make test`. Those that wait for pods most of their time go side by side; what needs no pods begins
 # when the first of them are over. The faults, which take away the node that pods are on, come after them.
 OF_QUEUES := $(addprefix tests/integration/operator/,test_live_changes.py test_explaining.py test_stalls.py test_timelines.py)
-WITH_PODS := run-operator run-queues run-killed run-e2e run-endings run-chart
+WITH_PODS := run-operator run-queues run-killed run-e2e run-endings run-chart run-sandbox
 
 run-operator:
 	@$(PYTEST) --durations=5 tests/integration/operator $(addprefix --ignore=,$(OF_QUEUES))
@@ -70,7 +70,7 @@ run-queues:
 	@$(PYTEST) --durations=5 $(OF_QUEUES)
 
 run-e2e:
-	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=tests/e2e/,endings chart away killed faults promises)
+	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=tests/e2e/,endings chart away killed sandbox faults benchmarks promises)
 
 run-endings:
 	@$(PYTEST) --durations=5 tests/e2e/endings
@@ -81,8 +81,14 @@ run-chart:   # on installations of their own, as those of run-killed are
 run-killed:
 	@$(PYTEST) --durations=5 tests/e2e/killed
 
+run-sandbox: run-queues
+	@$(PYTEST) --durations=5 tests/e2e/sandbox
+
 run-faults: $(WITH_PODS)
 	@$(PYTEST) --durations=5 tests/e2e/faults
+
+run-benchmarks: $(WITH_PODS)   # on simulated nodes, while a real one is away
+	@$(PYTEST) --durations=5 tests/e2e/benchmarks
 
 # make hands this on to the sessions that they wait for, which leave more to their pods by it.
 run-cluster run-integration run-api run-kinds: BEFORE = nice
@@ -101,7 +107,7 @@ run-api: run-operator run-queues
 run-kinds: run-operator run-queues   # nor here: what a runner does in its pod
 	@$(PYTEST) --durations=5 $(OF_KINDS)
 
-run-promises: run-faults run-cluster   # alone on the cluster: the API server stands still in it
+run-promises: run-faults run-benchmarks run-cluster   # alone on the cluster: the API server stands still in it
 	@$(PYTEST) tests/e2e/promises
 
 format: python ## format the sources, and mend what ruff can mend safely
