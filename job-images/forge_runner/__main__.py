@@ -10,7 +10,6 @@ import sys
 sys.stdout.write(f"runner started: {os.environ.get('FORGE_POD_NAME', 'outside of a pod')}\n")
 sys.stdout.flush()
 
-import gc  # noqa: E402
 import signal  # noqa: E402
 
 _BEFORE_CLAIM = 12
@@ -18,9 +17,6 @@ _BEFORE_CLAIM = 12
 signal.signal(signal.SIGTERM, lambda *_: os._exit(_BEFORE_CLAIM))
 
 if __name__ == "__main__":
-    gc.disable()  # nothing of what is imported is garbage, now or later
-    from forge_runner.main import main
+    from forge_core.starting import start
 
-    gc.freeze()
-    gc.enable()
-    sys.exit(main())
+    start("forge_runner.main")
