@@ -96,7 +96,8 @@ def test_the_runner_listens_nowhere(probed: dict[str, Any]) -> None:
 
 
 FLOODS = {
-    "forks": "import os, time\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        time.sleep(0.01)\n",
+    "forks": "import os, time\nwhile True:\n    try:\n        os.fork()\n"
+    "    except OSError:\n        time.sleep(0.01)\n",
     "output": "import sys\nwhile True:\n    sys.stdout.write('x' * 65536)\n",
     "memory": "import os, time\nfor _ in range(3):\n    os.fork()\nheld = []\n"
     "while True:\n    held.append(bytearray(os.urandom(1024)) * 1024)\n    time.sleep(0.05)\n",
