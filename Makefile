@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-kinds run-runners run-cluster run-operator run-queues run-e2e run-endings run-chart run-demos run-faults run-benchmarks run-killed run-promises kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-analysis run-kinds run-runners run-cluster run-operator run-queues run-e2e run-endings run-chart run-demos run-faults run-benchmarks run-killed run-promises kwok \
   bench-latency bench-analysis bench-refactoring bench-resources bench-test-generation bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -43,7 +43,7 @@ demo: install python ## a real job of a kind, watched: make demo [KIND=analysis]
 
 test: packages python ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j3 --output-sync=target check unit ready
-	@$(MAKE) --no-print-directory -j8 --output-sync=target run-operator run-queues run-killed run-e2e run-endings run-chart run-demos run-faults run-benchmarks run-cluster run-integration run-api run-kinds run-runners run-promises
+	@$(MAKE) --no-print-directory -j9 --output-sync=target run-operator run-queues run-killed run-e2e run-endings run-chart run-demos run-faults run-benchmarks run-cluster run-integration run-api run-analysis run-kinds run-runners run-promises
 
 ready:   # by itself, so that the cluster starts while others compute
 	@$(MAKE) --no-print-directory install kwok
@@ -54,7 +54,7 @@ check: python ## format, lint, types, imports, chart: under a minute
 unit: python ## unit and property tests
 	@$(PYTEST) tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: install python packages run-integration run-api run-kinds run-runners run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
+integration: install python packages run-integration run-api run-analysis run-kinds run-runners run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
 e2e: install python kwok run-e2e run-endings run-chart run-demos run-killed run-faults run-benchmarks ## tests on the cluster, where Forge Jobs is installed
 
@@ -91,24 +91,28 @@ run-benchmarks: $(WITH_PODS)   # on simulated nodes, while a real one is away
 	@$(PYTEST) --durations=5 tests/e2e/benchmarks
 
 # make hands this on to the sessions that they wait for, which leave more to their pods by it.
-run-cluster run-integration run-api run-kinds run-runners: BEFORE = nice
+run-cluster run-integration run-api run-analysis run-kinds run-runners: BEFORE = nice
 
 run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
 	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator
 
-OF_KINDS := $(addprefix tests/integration/,analysis refactoring workspace)
-OF_RUNNERS := $(addprefix tests/integration/,runner test_generation)
+OF_ANALYSIS := tests/integration/analysis
+OF_KINDS := $(addprefix tests/integration/,refactoring test_generation workspace)
+OF_RUNNERS := tests/integration/runner
 
 run-integration: run-operator run-queues   # no cluster at all
-	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,tests/integration/operator tests/integration/api $(OF_KINDS) $(OF_RUNNERS))
+	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,tests/integration/operator tests/integration/api $(OF_ANALYSIS) $(OF_KINDS) $(OF_RUNNERS))
 
 run-api: run-operator run-queues
 	@$(PYTEST) --durations=5 -m "not cluster" tests/integration/api
 
-run-kinds: run-operator run-queues   # nor here: what a runner does in its pod
+run-analysis: run-operator run-queues   # nor here: what a runner does in its pod
+	@$(PYTEST) --durations=5 $(OF_ANALYSIS)
+
+run-kinds: run-operator run-queues
 	@$(PYTEST) --durations=5 $(OF_KINDS)
 
-run-runners: run-operator run-queues   # the like
+run-runners: run-operator run-queues
 	@$(PYTEST) --durations=5 $(OF_RUNNERS)
 
 run-promises: run-faults run-benchmarks run-cluster   # alone on the cluster: the API server stands still in it
