@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-analysis run-kinds run-runners run-cluster run-operator run-queues run-e2e run-endings run-chart run-demos run-faults run-benchmarks run-killed run-promises kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-analysis run-kinds run-runners run-cluster run-operator run-queues run-e2e run-endings run-chart run-demos run-faults run-killed run-promises kwok \
   bench-latency bench-analysis bench-refactoring bench-resources bench-test-generation bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -9,6 +9,8 @@ export KUBECONFIG := $(CURDIR)/.local/kubeconfig
 export MYPY_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/forge-jobs/mypy
 unexport PYTHONDONTWRITEBYTECODE   # else each program of a session compiles all that it imports, every time
 BIN := .venv/bin
+WITH_PODS := run-operator run-queues run-killed run-e2e run-endings run-chart run-demos   # sessions of tests, see below
+WITHOUT_CLUSTER := run-integration run-api run-analysis run-kinds run-runners
 # A temporary folder of its own for each session: sessions that run side by side remove one another's otherwise.
 PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BEFORE) $(BIN)/pytest -q --basetemp="$$folder/pytest"
 TENANT ?= demo
@@ -43,7 +45,7 @@ demo: install python ## a real job of a kind, watched: make demo [KIND=analysis]
 
 test: packages python ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j3 --output-sync=target check unit ready
-	@$(MAKE) --no-print-directory -j9 --output-sync=target run-operator run-queues run-killed run-e2e run-endings run-chart run-demos run-faults run-benchmarks run-cluster run-integration run-api run-analysis run-kinds run-runners run-promises
+	@$(MAKE) --no-print-directory -j9 --output-sync=target $(WITH_PODS) run-faults run-cluster $(WITHOUT_CLUSTER) run-promises
 
 ready:   # by itself, so that the cluster starts while others compute
 	@$(MAKE) --no-print-directory install kwok
@@ -54,14 +56,13 @@ check: python ## format, lint, types, imports, chart: under a minute
 unit: python ## unit and property tests
 	@$(PYTEST) tests/unit --ignore=tests/unit/chart   # those are a part of `make check`
 
-integration: install python packages run-integration run-api run-analysis run-kinds run-runners run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
+integration: install python packages $(WITHOUT_CLUSTER) run-cluster run-operator run-queues ## tests against a real PostgreSQL, Redis, git and Kubernetes API
 
-e2e: install python kwok run-e2e run-endings run-chart run-demos run-killed run-faults run-benchmarks ## tests on the cluster, where Forge Jobs is installed
+e2e: install python kwok run-e2e run-endings run-chart run-demos run-killed run-faults ## tests on the cluster, where Forge Jobs is installed
 
 # The sessions of `make test`. Those that wait for pods most of their time go side by side; what needs no pods begins
 # when the first of them are over. The faults, which take away the node that pods are on, come after them.
 OF_QUEUES := $(addprefix tests/integration/operator/,test_live_changes.py test_explaining.py test_stalls.py test_timelines.py)
-WITH_PODS := run-operator run-queues run-killed run-e2e run-endings run-chart run-demos
 
 run-operator:
 	@$(PYTEST) --durations=5 tests/integration/operator $(addprefix --ignore=,$(OF_QUEUES))
@@ -70,7 +71,7 @@ run-queues:
 	@$(PYTEST) --durations=5 $(OF_QUEUES)
 
 run-e2e:
-	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=tests/e2e/,test_demo.py endings chart away killed sandbox faults benchmarks promises)
+	@$(PYTEST) --durations=5 tests/e2e $(addprefix --ignore=tests/e2e/,test_demo.py endings chart away killed sandbox faults promises)
 
 run-endings:
 	@$(PYTEST) --durations=5 tests/e2e/endings
@@ -87,35 +88,31 @@ run-demos:
 run-faults: $(WITH_PODS)
 	@$(PYTEST) --durations=5 tests/e2e/faults
 
-run-benchmarks: $(WITH_PODS)   # on simulated nodes, while a real one is away
-	@$(PYTEST) --durations=5 tests/e2e/benchmarks
-
 # make hands this on to the sessions that they wait for, which leave more to their pods by it.
-run-cluster run-integration run-api run-analysis run-kinds run-runners: BEFORE = nice
+run-cluster $(WITHOUT_CLUSTER): BEFORE = nice
 
 run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
 	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator
 
-OF_ANALYSIS := tests/integration/analysis
 OF_KINDS := $(addprefix tests/integration/,refactoring test_generation workspace)
-OF_RUNNERS := tests/integration/runner
+$(WITHOUT_CLUSTER): run-operator run-queues   # they fill the time that those with pods leave
 
-run-integration: run-operator run-queues   # no cluster at all
-	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,tests/integration/operator tests/integration/api $(OF_ANALYSIS) $(OF_KINDS) $(OF_RUNNERS))
+run-integration:
+	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,$(addprefix tests/integration/,operator api analysis runner) $(OF_KINDS))
 
-run-api: run-operator run-queues
+run-api:
 	@$(PYTEST) --durations=5 -m "not cluster" tests/integration/api
 
-run-analysis: run-operator run-queues   # nor here: what a runner does in its pod
-	@$(PYTEST) --durations=5 $(OF_ANALYSIS)
+run-analysis:
+	@$(PYTEST) --durations=5 tests/integration/analysis
 
-run-kinds: run-operator run-queues
+run-kinds:
 	@$(PYTEST) --durations=5 $(OF_KINDS)
 
-run-runners: run-operator run-queues
-	@$(PYTEST) --durations=5 $(OF_RUNNERS)
+run-runners:
+	@$(PYTEST) --durations=5 tests/integration/runner
 
-run-promises: run-faults run-benchmarks run-cluster   # alone on the cluster: the API server stands still in it
+run-promises: run-faults run-cluster   # alone on the cluster: the API server stands still in it
 	@$(PYTEST) tests/e2e/promises
 
 format: python ## format the sources, and mend what ruff can mend safely

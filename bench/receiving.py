@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from bench.place import ROOT
-from forge_core.cluster import Cluster, Raw
+from forge_core.cluster import Raw
 
 NAMESPACE: Final = "hooks"
 NAME: Final = "webhook-receiver"
@@ -30,7 +30,6 @@ def manifests(image: str) -> list[Raw]:
     return list(yaml.safe_load_all(text))
 
 
-async def received(cluster: Cluster, path: str) -> list[Raw]:
-    """The calls of one path so far, the first one first."""
-    told: Any = await cluster.get(RECEIVED)
-    return [seen for seen in told if seen["path"] == path]
+def calls(received: Any, path: str) -> list[Raw]:
+    """Those of one path, of what is found at RECEIVED, the first one first."""
+    return [seen for seen in received if seen["path"] == path]

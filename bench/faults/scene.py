@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
 
@@ -17,11 +17,11 @@ from tests.e2e.host_operator import HostOperator
 from tests.e2e.release import CONTROL_PLANE, Release
 from tests.services.docker import docker
 
+T = TypeVar("T")
 OPERATOR_AWAY: Final = (0.0, 2.0)
 """Seconds for which a killed operator stays away, at least and at most."""
 MEND_SECONDS: Final = 180.0
 NODE_SECONDS: Final = 600.0
-LOOK_SECONDS: Final = 0.3
 
 
 @dataclass
@@ -134,9 +134,7 @@ class Scene:
         return list(json.loads(done.stdout)["items"]) if done.returncode == 0 else None
 
     async def _nodes(self, *, control_plane: bool) -> list[str]:
-        async with asyncio.timeout(MEND_SECONDS):
-            while (nodes := await asyncio.to_thread(self._seen, "nodes")) is None:
-                await asyncio.sleep(LOOK_SECONDS)
+        nodes = await self._until(lambda: self._seen("nodes"))
         return [n["metadata"]["name"] for n in nodes if (CONTROL_PLANE in n["metadata"]["labels"]) is control_plane]
 
     async def _some_running_pod(self) -> dict[str, Any] | None:
@@ -146,10 +144,12 @@ class Scene:
         return self.chance.choice(alive) if alive else None
 
     @staticmethod
-    async def _until(condition: Callable[[], bool], seconds: float = MEND_SECONDS) -> None:
+    async def _until(condition: Callable[[], T | None], seconds: float = MEND_SECONDS) -> T:
+        """The first truthy value of `condition`. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
-            while not await asyncio.to_thread(condition):
-                await asyncio.sleep(LOOK_SECONDS)
+            while not (value := await asyncio.to_thread(condition)):
+                await asyncio.sleep(0.3)
+            return value
 
 
 def _create_raw(kubectl: Kubectl, path: str, body: dict[str, Any]) -> None:

@@ -25,5 +25,4 @@ class Hooks:
 
     def received(self, path: str) -> list[dict[str, Any]]:
         """The calls of one path so far, the first one first."""
-        told = self.kubectl.read(receiving.RECEIVED)
-        return [seen for seen in told if seen["path"] == path]
+        return receiving.calls(self.kubectl.read(receiving.RECEIVED), path)

@@ -50,9 +50,13 @@ class Ran:
 
     def document(self) -> dict[str, object]:
         """For the summary."""
-        shown = [name[:MAX_LINE] for name in sorted(self.failing)[:20]]
-        told = {"failing": len(self.failing), "shown": shown, "counts": dict(sorted(self.counts.items()))}
+        told = {"failing": len(self.failing), "shown": shown(self.failing), "counts": dict(sorted(self.counts.items()))}
         return {**told, "broken": self.broken} if self.broken else told
+
+
+def shown(tests: Collection[str]) -> list[str]:
+    """The first of their names, each cut to a line: what the repository calls its tests may be of any length."""
+    return [name[:MAX_LINE] for name in sorted(tests)[:20]]
 
 
 class Suite(Protocol):

@@ -6,13 +6,12 @@ speaks against nothing from then on, one that fails again needn't be repeated an
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from forge_kinds.refactoring.suites import Ran
+from forge_kinds.refactoring.suites import Ran, shown
 
 Bodies = Mapping[str, tuple[bytes, bytes]]
 """Path as text -> path as git has it, and content."""
-_SHOWN: Final = 20
 
 
 @dataclass
@@ -35,16 +34,12 @@ class Verdicts:
     def objection(self, bodies: Bodies) -> str:
         """Try these files; what speaks against them, "" when nothing does."""
         ran = self.run(bodies)
-        doubted = ran.failing - self._forgiven - self._steady
+        doubted = ran.failing - self.before.failing - self.unsteady - self._steady
         if doubted and not ran.broken and not self.spent():
             ran = self._again(bodies, ran, doubted)
         why = ran.objection(self.before, self.unsteady)
         self.last = self.last if why else ran
         return why
-
-    @property
-    def _forgiven(self) -> frozenset[str]:
-        return self.before.failing | self.unsteady
 
     def _again(self, bodies: Bodies, first: Ran, doubted: frozenset[str]) -> Ran:
         """The run to go by, once it was repeated."""
@@ -57,15 +52,13 @@ class Verdicts:
 
     def aside(self) -> str:
         """A sentence about them, to be added to another one; "" where all tests are steady."""
+        if not self.unsteady:
+            return ""
         many = len(self.unsteady)
-        return (
-            f" {many:,} {'test fails' if many == 1 else 'tests fail'} by chance and spoke against nothing."
-            if many
-            else ""
-        )
+        return f" {many:,} {'test fails' if many == 1 else 'tests fail'} by chance and spoke against nothing."
 
     def document(self) -> dict[str, Any]:
         """For the summary: nothing where all tests are steady."""
         if not self.unsteady:
             return {}
-        return {"unsteady": {"tests": len(self.unsteady), "shown": sorted(self.unsteady)[:_SHOWN]}}
+        return {"unsteady": {"tests": len(self.unsteady), "shown": shown(self.unsteady)}}
