@@ -12,7 +12,7 @@ BIN := .venv/bin
 WITH_PODS := run-operator run-queues run-killed run-e2e run-endings run-chart run-demos   # sessions of tests, see below
 WITHOUT_CLUSTER := run-integration run-api run-analysis run-kinds run-runners
 # A temporary folder of its own for each session: sessions that run side by side remove one another's otherwise.
-PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BEFORE) $(BIN)/pytest -q --basetemp="$$folder/pytest"
+PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BEFORE) $(BIN)/python -m pytest -q --basetemp="$$folder/pytest"
 TENANT ?= demo
 N ?= 1000
 # USER is a variable of every shell; only one that was given to make is meant

@@ -1,7 +1,6 @@
 """What every test may ask for: asyncio for coroutine tests, and the cluster that `make up` brought up."""
 
 import gc
-import json
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, settings
 
-from tests.services.api_server import read
+from forge_core.cluster import core
+from tests.services.api_server import ApiServer
 
 ROOT = Path(__file__).parent.parent
 LOCAL = ROOT / ".local"
@@ -41,24 +41,28 @@ def program(name: str) -> str:
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl against this clone's cluster, as its administrator."""
+    """kubectl against this clone's cluster, as its administrator.
+
+    For what a person does with kubectl, and what needs it (`exec`, `logs`); all else by `server`.
+    """
 
     kubeconfig: Path
 
+    @property
+    def server(self) -> ApiServer:
+        """The same without a process for each call."""
+        return ApiServer(self.kubeconfig)
+
+    def command(self, *arguments: str) -> list[str]:
+        """What to execute for a call."""
+        return [program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
+
     def run(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
         """One call. Raises AssertionError with what kubectl said when it fails and `check` is true."""
-        command = [program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments]
+        command = self.command(*arguments)
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=330, check=False)
         assert done.returncode == 0 or not check, f"{' '.join(arguments)}: {done.stderr.strip()}"
         return done
-
-    def get(self, *arguments: str) -> Any:
-        """The JSON of `kubectl get`."""
-        return json.loads(self.run("get", *arguments, "-o", "json").stdout)
-
-    def read(self, path: str, **query: str) -> Any:
-        """What the API server has at a path, None when there is nothing: a cheap look, for what is waited for."""
-        return read(self.kubeconfig, path, **query)
 
     def apply(self, *manifests: dict[str, Any], check: bool = True) -> subprocess.CompletedProcess[str]:
         """`kubectl apply -f -` of the manifests."""
@@ -83,6 +87,6 @@ def kubectl(kubeconfig: Path) -> Kubectl:
 def namespace(kubectl: Kubectl) -> Iterator[str]:
     """A fresh namespace, gone after the test."""
     name = f"test-{uuid.uuid4().hex[:8]}"
-    kubectl.run("create", "namespace", name)
+    kubectl.server.namespace(name)
     yield name
-    kubectl.run("delete", "namespace", name, "--wait=false")
+    kubectl.server.delete(core("namespaces", name=name), wait=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.faults.checking import Violation
+from forge_core.cluster import analysis_jobs
 from tests.e2e.forge import Forge
 
 JOBS_TOLD: Final = 3
@@ -18,7 +19,7 @@ _ROW: Final = "select phase, attempts, completed_at, recorded_at from jobs where
 
 async def dossiers(forge: Forge, log: Path, broken: Iterable[Violation]) -> list[str]:
     """One text for each of the first JOBS_TOLD jobs that violations name by their UID."""
-    items = (await asyncio.to_thread(forge.kubectl.get, "-n", forge.tenant_namespace, "analysisjobs"))["items"]
+    items = await asyncio.to_thread(forge.kubectl.server.items, analysis_jobs(forge.tenant_namespace))
     known = {each["metadata"]["uid"]: each for each in items}
     named = list(dict.fromkeys(found.who for found in broken if found.who in known))
     return [await asyncio.to_thread(_dossier, forge, log, known[uid]) for uid in named[:JOBS_TOLD]]

@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+import httpx2
 from redis.asyncio import Redis
 
 from bench.faults.weather import WeatherProxy
+from forge_core.cluster import core
 from tests.conftest import Kubectl
 from tests.e2e.forge import Forge
 from tests.e2e.host_operator import HostOperator
@@ -117,29 +119,34 @@ class Scene:
 
     def _given_up(self, node: str) -> bool:
         """Whether no pod of the node counts as alive; False also while the API server doesn't say."""
-        pods = self._seen("-n", self.release.tenant_namespace, "pods", f"--field-selector=spec.nodeName={node}")
+        pods = self._seen(core("pods", self.release.tenant_namespace), fieldSelector=f"spec.nodeName={node}")
         return pods is not None and not any(pod["status"].get("phase") in {"Pending", "Running"} for pod in pods)
 
     def _ready_nodes(self) -> set[str]:
-        conditions = {node["metadata"]["name"]: node["status"]["conditions"] for node in self._seen("nodes") or ()}
+        conditions = {
+            node["metadata"]["name"]: node["status"]["conditions"] for node in self._seen(core("nodes")) or ()
+        }
         return {
             name
             for name, found in conditions.items()
             if any(each["type"] == "Ready" and each["status"] == "True" for each in found)
         }
 
-    def _seen(self, *arguments: str) -> list[dict[str, Any]] | None:
-        """The items of `kubectl get`; None while the API server is away, which it may be beside a lost node."""
-        done = self.kubectl.run("get", *arguments, "-o", "json", check=False)
-        return list(json.loads(done.stdout)["items"]) if done.returncode == 0 else None
+    def _seen(self, path: str, **query: str) -> list[dict[str, Any]] | None:
+        """What a list holds; None while the API server is away, which it may be beside a lost node."""
+        try:
+            return self.kubectl.server.items(path, **query)
+        except httpx2.HTTPError:
+            return None
 
     async def _nodes(self, *, control_plane: bool) -> list[str]:
-        nodes = await self._until(lambda: self._seen("nodes"))
+        nodes = await self._until(lambda: self._seen(core("nodes")))
         return [n["metadata"]["name"] for n in nodes if (CONTROL_PLANE in n["metadata"]["labels"]) is control_plane]
 
     async def _some_running_pod(self) -> dict[str, Any] | None:
-        place = ("-n", self.release.tenant_namespace, "pods", "--field-selector=status.phase=Running")
-        pods = (await asyncio.to_thread(self.kubectl.get, *place))["items"]
+        pods = await asyncio.to_thread(
+            self.kubectl.server.items, core("pods", self.release.tenant_namespace), fieldSelector="status.phase=Running"
+        )
         alive = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
         return self.chance.choice(alive) if alive else None
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench import receiving
-from tests.conftest import LOCAL, Kubectl, program
+from forge_core.cluster import core, job_queues
+from tests.conftest import LOCAL, Kubectl
 from tests.e2e.forge import GIT_HOST, Forge, Jobs, installed
 from tests.e2e.hooks import Hooks
 
@@ -53,11 +54,11 @@ def slow_queue(jobs: Jobs) -> str:
 @pytest.fixture(scope="session")
 def hooks(kubectl: Kubectl) -> Iterator[Hooks]:
     """A receiver of webhooks in the cluster, gone after the last test."""
-    kubectl.apply(*receiving.manifests(kubectl.get("jobqueue", "webhooks")["spec"]["image"]))
+    kubectl.server.apply(*receiving.manifests(kubectl.server.get(job_queues("webhooks"))["spec"]["image"]))
     place = ("-n", receiving.NAMESPACE)
     kubectl.run(*place, "rollout", "status", f"deployment/{receiving.NAME}", "--timeout=300s")
     yield Hooks(kubectl)
-    kubectl.run("delete", "namespace", receiving.NAMESPACE, "--wait=false")
+    kubectl.server.delete(core("namespaces", name=receiving.NAMESPACE), wait=False)
 
 
 @pytest.fixture(scope="session")
@@ -78,8 +79,7 @@ def serve(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         return f"http://{GIT_HOST}/{name}.git"
 
     yield make
-    for name in names:
-        in_git_server(kubectl, "rm", "-rf", f"/repositories/{name}.git")
+    in_git_server(kubectl, "rm", "-rf", *(f"/repositories/{name}.git" for name in names))
 
 
 def bare_repository(folder: Path, files: dict[str, str]) -> Path:
@@ -97,6 +97,5 @@ def bare_repository(folder: Path, files: dict[str, str]) -> Path:
 
 def in_git_server(kubectl: Kubectl, *command: str, stdin: bytes = b"") -> None:
     """Run a command in the git server's pod."""
-    call = [program("kubectl"), f"--kubeconfig={kubectl.kubeconfig}"]
-    call += ["-n", "git", "exec", "-i", "deployment/git-server", "--", *command]
+    call = kubectl.command("-n", "git", "exec", "-i", "deployment/git-server", "--", *command)
     subprocess.run(call, input=stdin, check=True, capture_output=True, timeout=120)

@@ -1,18 +1,21 @@
 """What an end-to-end test does with an installed Forge Jobs: submit, wait, look, ask the API."""
 
+import atexit
 import base64
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 import httpx2
 import jwt
 
-from forge_core.cluster import analysis_jobs, core, jobs
+from forge_core.cluster import analysis_jobs, core, job_queues, jobs
 from forge_core.names import API_VERSION
 from forge_core.phase import Phase
 from tests.conftest import LOCAL, Kubectl
+from tests.e2e.psql import Psql
 from tests.services.waiting import wait_until
 
 GIT_HOST: Final = "git-server.git.svc"
@@ -53,7 +56,7 @@ class Forge:
 
     def job(self, name: str) -> dict[str, Any] | None:
         """The AnalysisJob as it is now, None when there is none."""
-        found: dict[str, Any] | None = self.kubectl.read(analysis_jobs(self.tenant_namespace, name))
+        found: dict[str, Any] | None = self.kubectl.server.read(analysis_jobs(self.tenant_namespace, name))
         return found
 
     def phase(self, name: str) -> str:
@@ -96,9 +99,7 @@ class Forge:
         return self._of(core("pods", self.tenant_namespace), name)
 
     def _of(self, path: str, name: str) -> list[dict[str, Any]]:
-        found = self.kubectl.read(path, labelSelector=f"forge-factory.dev/analysisjob={name}")
-        items: list[dict[str, Any]] = found["items"]
-        return items
+        return self.kubectl.server.items(path, labelSelector=f"forge-factory.dev/analysisjob={name}")
 
     def running_pod(self, name: str, seconds: float = 60) -> dict[str, Any]:
         """The pod of an AnalysisJob once it runs."""
@@ -111,18 +112,21 @@ class Forge:
 
     def sql(self, statement: str) -> list[list[str]]:
         """Rows of a query on the embedded PostgreSQL."""
-        done = self.kubectl.run(
-            "-n", self.namespace, "exec", "-i", "forge-postgres-0", "--",
-            "psql", "-h", "/tmp", "-U", "forge", "-d", "forge", "-tA", "-F", "\t", "-c", statement,
-        )  # fmt: skip
-        return [line.split("\t") for line in done.stdout.splitlines() if line]
+        return _psql(self.kubectl, self.namespace).rows(statement)
+
+
+@cache
+def _psql(kubectl: Kubectl, namespace: str) -> Psql:
+    made = Psql(kubectl, namespace)
+    atexit.register(made.close)
+    return made
 
 
 def installed(kubectl: Kubectl, url: str, *, release: str = RELEASE_NAMESPACE, tenant: str = TENANT) -> Forge:
     """An installation whose programs are ready, asked at `url` with tokens of its own key."""
     for program in ("operator", "api"):
         kubectl.run("-n", release, "rollout", "status", f"deployment/forge-{program}", "--timeout=300s")
-    key = base64.b64decode(kubectl.get("-n", release, "secret", "forge-token-key")["data"]["tls.key"]).decode()
+    key = base64.b64decode(kubectl.server.get(core("secrets", release, "forge-token-key"))["data"]["tls.key"]).decode()
     return Forge(kubectl, url, key, release, f"tenant-{tenant}", tenant)
 
 
@@ -138,7 +142,7 @@ class Jobs:
         """Apply an AnalysisJob with kubectl; returns its name."""
         name = name or f"e2e-{uuid.uuid4().hex[:8]}"
         self.names.append(name)
-        self.forge.kubectl.apply({
+        self.forge.kubectl.server.apply({
             "apiVersion": API_VERSION, "kind": "AnalysisJob",
             "metadata": {"name": name, "namespace": self.forge.tenant_namespace},
             "spec": {"queue": queue, **spec},
@@ -154,11 +158,11 @@ class Jobs:
     def queue(self, like: str = "analysis", **changes: Any) -> str:
         """A JobQueue like an installed one with changes to its spec, None takes a field away; returns its name."""
         name = f"e2e-{uuid.uuid4().hex[:8]}"
-        spec = self.forge.kubectl.get("jobqueue", like)["spec"]
+        spec = self.forge.kubectl.server.get(job_queues(like))["spec"]
         spec.pop("namespaceSelector", None)  # that of cleanup serves no tenant
         spec = {field: value for field, value in {**spec, **changes}.items() if value is not None}
         manifest = {"apiVersion": API_VERSION, "kind": "JobQueue", "metadata": {"name": name}, "spec": spec}
-        self.forge.kubectl.apply(manifest)
+        self.forge.kubectl.server.apply(manifest)
         self.queues.append(name)
         return name
 
@@ -181,9 +185,6 @@ class Jobs:
 
     def clear(self) -> None:
         """Delete all of it."""
-        for name in self.names:
-            self.forge.kubectl.run(
-                "-n", self.forge.tenant_namespace, "delete", "analysisjob", name, "--ignore-not-found"
-            )
-        for name in self.queues:
-            self.forge.kubectl.run("delete", "jobqueue", name, "--ignore-not-found")
+        server = self.forge.kubectl.server
+        server.delete(*(analysis_jobs(self.forge.tenant_namespace, name) for name in self.names))
+        server.delete(*(job_queues(name) for name in self.queues))

@@ -25,4 +25,4 @@ class Hooks:
 
     def received(self, path: str) -> list[dict[str, Any]]:
         """The calls of one path so far, the first one first."""
-        return receiving.calls(self.kubectl.read(receiving.RECEIVED), path)
+        return receiving.calls(self.kubectl.server.read(receiving.RECEIVED), path)

@@ -6,8 +6,6 @@ cluster, where its Deployment has no replicas.
 
 import base64
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import yaml
 
+from forge_core.cluster import core
 from tests.e2e.release import Place, Release
+from tests.services.api_server import deployments
+from tests.services.forked import Forked
 from tests.services.ports import free_port
 
 DEPLOYMENT: Final = "deployment/forge-operator"
@@ -29,7 +30,7 @@ class HostOperator:
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
         self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     @property
     def pid(self) -> int:
@@ -40,14 +41,12 @@ class HostOperator:
     def start(self) -> None:
         """Start the program; one that was killed must be reaped first."""
         assert self._process is None
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "forge_operator"]
-            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        self._process = Forked("forge_operator.program", self._environment, self.log)
 
     def reap(self) -> int:
         """Wait for its end; the exit code (-9 when it was killed)."""
         assert self._process is not None
-        code = self._process.wait(60)
+        code = self._process.wait()
         self._process = None
         return code
 
@@ -86,7 +85,7 @@ def host_operator(release: Release, folder: Path, ways: Ways) -> Iterator[HostOp
 def _environment(release: Release) -> dict[str, str]:
     """The variables of the operator's container, secrets resolved."""
     kubectl, namespace = release.kubectl, release.namespace
-    template = kubectl.get("-n", namespace, DEPLOYMENT)["spec"]["template"]["spec"]
+    template = kubectl.server.get(deployments(namespace, "forge-operator"))["spec"]["template"]["spec"]
     variables = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONUNBUFFERED": "1"}
     for entry in template["containers"][0].get("env", []):
         source: dict[str, Any] = entry.get("valueFrom", {})
@@ -94,7 +93,7 @@ def _environment(release: Release) -> dict[str, str]:
             variables[entry["name"]] = entry["value"]
         elif "secretKeyRef" in source:
             reference = source["secretKeyRef"]
-            secret = kubectl.get("-n", namespace, "secret", reference["name"])
+            secret = kubectl.server.get(core("secrets", namespace, reference["name"]))
             variables[entry["name"]] = base64.b64decode(secret["data"][reference["key"]]).decode()
     variables["FORGE_NAMESPACE"] = namespace
     variables["FORGE_POD_NAME"] = "operator-on-the-host"
@@ -116,8 +115,7 @@ def _at(url: str, place: Place) -> str:
 
 
 def _kubeconfig(release: Release, folder: Path, port: int) -> Path:
-    place = ("-n", release.namespace)
-    token = release.kubectl.run(*place, "create", "token", "forge-operator", "--duration=2h").stdout.strip()
+    token = release.kubectl.server.token(release.namespace, "forge-operator", expirationSeconds=7200)
     document = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from forge_core.cluster import core
 from tests.builders.chart import CHART, helm
 from tests.conftest import LOCAL, Kubectl
 from tests.e2e.forge import Forge, installed
@@ -62,22 +63,23 @@ class Release:
         """All that was generated, by namespace and name."""
         found = {}
         for namespace in (self.namespace, self.tenant_namespace):
-            for secret in self.kubectl.get("-n", namespace, "secrets")["items"]:
+            for secret in self.kubectl.server.items(core("secrets", namespace)):
                 if not secret["type"].startswith("helm.sh/"):
                     found[f"{namespace}/{secret['metadata']['name']}"] = secret["data"]
         return found
 
     def exposed(self, service: str, port: int) -> Place:
         """A Service of it at an address that this machine and the pods can reach: a port of the nodes."""
-        name, here = f"test-{service}", ("-n", self.namespace)
-        selector = self.kubectl.get(*here, "service", service)["spec"]["selector"]
+        name = f"test-{service}"
+        selector = self.kubectl.server.get(core("services", self.namespace, service))["spec"]["selector"]
         spec = {"type": "NodePort", "selector": selector, "ports": [{"port": port, "targetPort": port}]}
         metadata = {"name": name, "namespace": self.namespace}
-        self.kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-        nodes = self.kubectl.get("nodes")["items"]
+        self.kubectl.server.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+        nodes = self.kubectl.server.items(core("nodes"))
         node = next(each for each in nodes if CONTROL_PLANE in each["metadata"]["labels"])
         address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
-        return Place(address, self.kubectl.get(*here, "service", name)["spec"]["ports"][0]["nodePort"])
+        exposed = self.kubectl.server.get(core("services", self.namespace, name))
+        return Place(address, exposed["spec"]["ports"][0]["nodePort"])
 
     def forge(self) -> Forge:
         """What a test does with it, once its programs are ready."""
@@ -86,14 +88,14 @@ class Release:
 
     def names(self, kind: str) -> set[str]:
         """Names of the cluster-wide objects of a kind that are this release's."""
-        items = self.kubectl.get(kind, "-l", f"app.kubernetes.io/instance={self.namespace}")["items"]
-        return {item["metadata"]["name"] for item in items}
+        ours = f"app.kubernetes.io/instance={self.namespace}"
+        return set(self.kubectl.run("get", kind, "-l", ours, "-o", "name").stdout.split())
 
     def remove(self) -> None:
         """Uninstall it and delete what it keeps; nothing happens when it isn't there."""
         self.helm("uninstall", "--ignore-not-found", "--wait")
         namespaces = (self.namespace, self.tenant_namespace, f"forge-system-{self.name}")
-        self.kubectl.run("delete", "namespace", *namespaces, "--ignore-not-found", "--timeout=300s")
+        self.kubectl.server.delete(*(core("namespaces", name=name) for name in namespaces))
 
 
 @contextmanager
@@ -113,8 +115,7 @@ def second_release(kubectl: Kubectl, name: str, folder: Path, **values: Any) -> 
     file.write_text(yaml.safe_dump(local | values))
     made = Release(kubectl, name, file)
     made.remove()
-    kubectl.run("create", "namespace", made.namespace)
-    kubectl.run("label", "namespace", made.namespace, "pod-security.kubernetes.io/enforce=restricted")
+    kubectl.server.namespace(made.namespace, {"pod-security.kubernetes.io/enforce": "restricted"})
     try:
         yield made
     finally:

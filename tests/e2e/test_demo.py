@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from forge_core.cluster import core
 from tests.conftest import ROOT, Kubectl
 from tests.e2e.forge import Forge
 
@@ -125,8 +126,8 @@ def test_the_demo_of_a_delivery_ends_with_what_its_receiver_got_and_thinks_of_it
         look_further(said, lines=5)
         assert "whsec_" not in said
     finally:
-        kubectl.run("delete", "namespace", "demo", "--ignore-not-found", "--wait=false")
-        kubectl.run("-n", forge.tenant_namespace, "delete", "secret", "forge-job-webhook-demo", "--ignore-not-found")
+        kubectl.server.delete(core("namespaces", name="demo"), wait=False)
+        kubectl.server.delete(core("secrets", forge.tenant_namespace, "forge-job-webhook-demo"))
 
 
 def test_the_demo_says_why_a_url_can_not_be_analysed(forge: Forge, small_repository: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from forge_core.cluster import core
 from forge_core.phase import Phase
 from forge_runner.kinds import KINDS as BUILT
 from tests.e2e.forge import Forge, Jobs
@@ -130,7 +131,7 @@ def _generated(work: Work) -> None:
 def _delivery(stage: Stage, mark: str) -> dict[str, Any]:
     """The first call is answered after longer than its pod is given."""
     name = f"forge-job-{mark}"
-    stage.forge.kubectl.apply({
+    stage.forge.kubectl.server.apply({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {"name": name, "namespace": stage.forge.tenant_namespace, "labels": {MADE_BY: MADE_HERE}},
         "stringData": {"url": stage.hooks.url(_path(mark)), "secret": KEY},
@@ -230,9 +231,9 @@ def _claimed(forge: Forge, uids: list[str]) -> dict[str, str]:
 def _take_away(work: Work, pod: str, *, evicted: bool) -> None:
     kubectl, namespace = work.stage.forge.kubectl, work.stage.forge.tenant_namespace
     if not evicted:
-        kubectl.run("-n", namespace, "delete", "pod", pod, "--grace-period=0", "--force", "--wait=false")
+        kubectl.server.delete(core("pods", namespace, pod), wait=False, gracePeriodSeconds=0)
         return
     metadata = {"name": pod, "namespace": namespace}
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
-    kubectl.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    kubectl.server.post(path, eviction)

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from forge_core.cluster import core
 from forge_core.names import REDIS_SECRET, events_stream
 from forge_core.phase import Phase
 from tests.e2e.forge import TENANT, TENANT_NAMESPACE, Forge, Jobs
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 def as_tenant(forge: Forge, *command: str) -> str:
     """What Redis answers the tenant."""
-    secret = forge.kubectl.get("-n", TENANT_NAMESPACE, "secret", REDIS_SECRET)["data"]
+    secret = forge.kubectl.server.get(core("secrets", TENANT_NAMESPACE, REDIS_SECRET))["data"]
     user, password = (base64.b64decode(secret[key]).decode() for key in ("username", "password"))
     script = 'REDISCLI_AUTH="$0" exec redis-cli --json --user "$@"'
     return forge.kubectl.run("-n", forge.namespace, "exec", "forge-redis-0", "--", "sh", "-c", script, password, user,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from forge_core.cluster import analysis_jobs, job_queues
 from forge_core.phase import Phase
 from tests.conftest import ROOT, Kubectl
 from tests.e2e.forge import GIT_HOST, Forge, Jobs
@@ -128,7 +129,7 @@ def test_a_queue_of_ones_own(
     forge: Forge, kubectl: Kubectl, jobs: Jobs, example: Example, small_repository: str
 ) -> None:
     (queue,) = example("queue.yaml")
-    queue["spec"]["image"] = kubectl.get("jobqueue", "analysis")["spec"]["image"]
+    queue["spec"]["image"] = kubectl.server.get(job_queues("analysis"))["spec"]["image"]
     kubectl.apply(queue)
     name = jobs.submit(small_repository, queue["metadata"]["name"])
     forge.wait_for(name, Phase.COMPLETED)
@@ -206,4 +207,4 @@ def test_a_clean_up_by_hand(kubectl: Kubectl, example: Example, file: str, count
     kubectl.apply(job)
     name = job["metadata"]["name"]
     kubectl.run("-n", SYSTEM, "wait", "--for=jsonpath={.status.phase}=Completed", f"aj/{name}", "--timeout=300s")
-    assert counts in kubectl.get("-n", SYSTEM, "aj", name)["status"]["summary"]
+    assert counts in kubectl.server.get(analysis_jobs(SYSTEM, name))["status"]["summary"]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from forge_core.cluster import analysis_jobs
 from forge_core.phase import Phase
 from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
 from tests.services.waiting import wait_until
@@ -11,7 +12,7 @@ pytestmark = pytest.mark.cluster
 
 def test_a_waiting_job_is_explained_as_text_and_as_json(forge: Forge, jobs: Jobs, small_repository: str) -> None:
     name = jobs.submit(small_repository, jobs.queue(paused=True))
-    uid = forge.kubectl.get("-n", TENANT_NAMESPACE, "aj", name)["metadata"]["uid"]
+    uid = forge.kubectl.server.get(analysis_jobs(TENANT_NAMESPACE, name))["metadata"]["uid"]
     with forge.api() as api:
         wait_until(lambda: api.get(f"/analyses/{uid}").status_code == 200, what="its row is written")
         message = wait_until(lambda: api.get(f"/analyses/{uid}").json()["message"], what="it is told")

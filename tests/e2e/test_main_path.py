@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from forge_core.cluster import core
 from forge_core.phase import Phase
 from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
 from tests.services.waiting import wait_until
@@ -66,14 +67,14 @@ def test_a_private_repository_is_cloned_with_its_credentials(
         "metadata": {"name": "e2e-credentials", "namespace": TENANT_NAMESPACE},
         "stringData": {"host": "git-server.git.svc", "username": "me", "password": "s3cret-word"},
     }
-    forge.kubectl.apply(secret)
+    forge.kubectl.server.apply(secret)
     try:
         good = jobs.submit(url, repository={"credentialsSecretRef": {"name": "e2e-credentials"}})
         without = jobs.submit(url)
         forge.wait_for(good, Phase.COMPLETED)
         failed = forge.wait_for(without, Phase.FAILED)
     finally:
-        forge.kubectl.run("-n", TENANT_NAMESPACE, "delete", "secret", "e2e-credentials")
+        forge.kubectl.server.delete(core("secrets", TENANT_NAMESPACE, "e2e-credentials"))
     assert "credentials" in failed["status"]["message"]
     assert "s3cret-word" not in str(forge.job(good))
 
@@ -83,12 +84,12 @@ def test_credentials_of_another_host_are_not_sent(forge: Forge, jobs: Jobs, serv
     data = {"host": "other.example.com", "username": "me", "password": "s3cret-word"}
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     metadata = {"name": "e2e-other-host", "namespace": TENANT_NAMESPACE}
-    forge.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded})
+    forge.kubectl.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": encoded})
     try:
         name = jobs.submit(url, repository={"credentialsSecretRef": {"name": "e2e-other-host"}})
         failed = forge.wait_for(name, Phase.FAILED)
     finally:
-        forge.kubectl.run("-n", TENANT_NAMESPACE, "delete", "secret", "e2e-other-host")
+        forge.kubectl.server.delete(core("secrets", TENANT_NAMESPACE, "e2e-other-host"))
     assert "other.example.com" in failed["status"]["message"]
 
 

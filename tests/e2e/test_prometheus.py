@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from forge_core.cluster import core
 from forge_core.phase import Phase
 from forge_operator.metrics import DURATION_BUCKETS
 from tests.builders.chart import Manifest, only, render
@@ -29,7 +30,7 @@ def monitored(forge: Forge, part: str) -> list[tuple[str, int]]:
     monitor = only(manifests(), "PodMonitor", f"forge-{part}")["spec"]
     selector = ",".join(f"{key}={value}" for key, value in monitor["selector"]["matchLabels"].items())
     name = monitor["podMetricsEndpoints"][0]["port"]
-    pods = forge.kubectl.get("-n", RELEASE_NAMESPACE, "pods", "-l", selector)["items"]
+    pods = forge.kubectl.server.items(core("pods", RELEASE_NAMESPACE), labelSelector=selector)
     return [
         (pod["metadata"]["name"], port["containerPort"])
         for pod in pods if not pod["metadata"].get("deletionTimestamp")

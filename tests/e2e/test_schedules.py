@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from forge_core.cluster import analysis_jobs, jobs
+from forge_core.cluster import analysis_jobs, job_queues, jobs
 from forge_core.names import SCHEDULE_LABEL
 from forge_core.phase import Phase
 from tests.e2e.forge import RELEASE_NAMESPACE, TENANT, TENANT_NAMESPACE, Forge, Jobs
@@ -32,16 +32,16 @@ def start(forge: Forge) -> Iterator[Any]:
 
     yield by_hand
     for name in made:
-        forge.kubectl.run("-n", RELEASE_NAMESPACE, "delete", "job", name, "--ignore-not-found")
+        forge.kubectl.server.delete(jobs(RELEASE_NAMESPACE, name))
 
 
 def _succeeded(forge: Forge, name: str) -> bool:
-    return bool(forge.kubectl.read(jobs(RELEASE_NAMESPACE, name)).get("status", {}).get("succeeded"))
+    return bool(forge.kubectl.server.read(jobs(RELEASE_NAMESPACE, name)).get("status", {}).get("succeeded"))
 
 
 def clean_ups(forge: Forge, schedule: str) -> list[dict[str, Any]]:
     """The AnalysisJobs of a schedule, oldest first."""
-    found = forge.kubectl.read(analysis_jobs(SYSTEM), labelSelector=f"{SCHEDULE_LABEL}={schedule}")["items"]
+    found = forge.kubectl.server.read(analysis_jobs(SYSTEM), labelSelector=f"{SCHEDULE_LABEL}={schedule}")["items"]
     return sorted(found, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
 
 
@@ -107,7 +107,7 @@ def test_a_clean_up_removes_what_belongs_to_no_job(forge: Forge, start: Any) -> 
 
 def test_while_one_is_open_a_start_submits_nothing(forge: Forge, start: Any) -> None:
     """The queue is paused for as long as the test lasts, so that the first one stays open."""
-    forge.kubectl.run("patch", "jobqueue", "cleanup", "--type=merge", "-p", '{"spec":{"paused":true}}')
+    forge.kubectl.server.patch(job_queues("cleanup"), {"spec": {"paused": True}})
     try:
         start("clean-up")
         before = [job["metadata"]["name"] for job in clean_ups(forge, "clean-up")]
@@ -116,7 +116,7 @@ def test_while_one_is_open_a_start_submits_nothing(forge: Forge, start: Any) -> 
         assert "is still open" in said
         assert [job["metadata"]["name"] for job in clean_ups(forge, "clean-up")] == before
     finally:
-        forge.kubectl.run("patch", "jobqueue", "cleanup", "--type=merge", "-p", '{"spec":{"paused":false}}')
+        forge.kubectl.server.patch(job_queues("cleanup"), {"spec": {"paused": False}})
 
     def all_over() -> bool:
         phases = [job.get("status", {}).get("phase", "Queued") for job in clean_ups(forge, "clean-up")]

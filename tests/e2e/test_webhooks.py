@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from forge_core.cluster import core
 from forge_core.names import webhook_secret
 from forge_core.phase import Phase
 from tests.e2e.forge import Forge, Jobs
@@ -118,7 +119,7 @@ def test_while_a_secret_is_changed_both_sign(tenant: Tenant, hooks: Hooks) -> No
 
 
 def test_the_clusters_own_addresses_are_not_called(forge: Forge, tenant: Tenant, hooks: Hooks) -> None:
-    services = forge.kubectl.get("-n", "default", "service", "kubernetes")["spec"]["clusterIP"]
+    services = forge.kubectl.server.get(core("services", "default", "kubernetes"))["spec"]["clusterIP"]
     for host in (services, "kubernetes.default.svc", "169.254.169.254", f"forge-api-internal.{forge.namespace}.svc"):
         answer = tenant.client.post("/webhooks", json={"url": f"http://{host}/", "events": ["none.*"]})
         endpoint = answer.json()
@@ -140,7 +141,7 @@ def test_the_api_may_write_endpoints_secrets_and_no_others(forge: Forge, tenant:
         assert "names begin with forge-job-webhook-" in refused.stderr
     for verb in ("get", "list", "watch", "update"):
         assert forge.kubectl.run(*place, "auth", "can-i", verb, "secrets", check=False).stdout.strip() == "no"
-    forge.kubectl.run("-n", forge.tenant_namespace, "get", "secret", webhook_secret(endpoint["id"]))
+    assert forge.kubectl.server.get(core("secrets", forge.tenant_namespace, webhook_secret(endpoint["id"])))
 
 
 def test_no_secret_is_in_a_row_a_manifest_or_a_log(forge: Forge, tenant: Tenant) -> None:

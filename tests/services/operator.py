@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -15,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.services.forked import Forked
 from tests.services.ports import free_port
 from tests.services.waiting import wait_until
 
@@ -26,7 +25,7 @@ class OperatorProcess:
     environment: dict[str, str]
     log: Path
     port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
+    process: Forked | None = None
 
     def start(self) -> None:
         """Start it and wait until it leads."""
@@ -36,9 +35,7 @@ class OperatorProcess:
     def spawn(self) -> None:
         """Start it and don't wait."""
         environment = {**os.environ, **self.environment, "FORGE_PORT": str(self.port)}
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "forge_operator"]
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        self.process = Forked("forge_operator.program", environment, self.log)
 
     def health(self) -> dict[str, Any]:
         """What /readyz answers, {} while nothing does."""
@@ -50,7 +47,7 @@ class OperatorProcess:
     def get(self, path: str) -> str:
         """The body of an answer, whatever its status."""
         assert self.process is not None
-        assert self.process.poll() is None, self.log.read_text()[-3000:]
+        assert self.process.code is None, self.log.read_text()[-3000:]
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
@@ -70,8 +67,8 @@ class OperatorProcess:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Signal it and wait; its exit code."""
         assert self.process is not None
-        self.process.send_signal(number)
-        code = self.process.wait(60)
+        self.process.signal(number)
+        code = self.process.wait()
         self.process = None
         return code
 

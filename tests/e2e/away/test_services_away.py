@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from forge_core.cluster import core
 from forge_core.phase import Phase
 from tests.e2e.forge import Forge, Jobs
 from tests.services.waiting import wait_until
@@ -70,13 +71,13 @@ def test_a_result_waits_for_postgresql_that_is_away_for_a_minute(
 def test_two_servers_never_serve_from_one_volume(forge: Forge, database_away: Callable[[], None]) -> None:
     """As it comes about where a pod is deleted by force: its successor starts while it still runs."""
     place, second = ("-n", forge.namespace), "second-postgres"
-    pod = forge.kubectl.get(*place, "pod", "forge-postgres-0")
+    pod = forge.kubectl.server.get(core("pods", forge.namespace, "forge-postgres-0"))
     spec = {key: value for key, value in pod["spec"].items() if key not in {"hostname", "subdomain", "nodeName"}}
     container = {key: value for key, value in spec["containers"][0].items() if not key.endswith("Probe")}
     metadata = {"name": second, "namespace": forge.namespace}
     twin = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {**spec, "containers": [container]}}
     forge.sql("create table if not exists written_by_the_first (number int)")
-    forge.kubectl.apply(twin)
+    forge.kubectl.server.apply(twin)
     try:
         wait_until(lambda: "waiting until it has ended" in _log(forge, second), 60, "the second one says why it waits")
         forge.sql("insert into written_by_the_first values (1)")
@@ -87,7 +88,7 @@ def test_two_servers_never_serve_from_one_volume(forge: Forge, database_away: Ca
         assert forge.kubectl.run(*place, "exec", second, "--", *asked).stdout.split() == ["1"]
         assert "automatic recovery" not in _log(forge, second), "the first one had ended in good order"
     finally:
-        forge.kubectl.run(*place, "delete", "pod", second, "--ignore-not-found")
+        forge.kubectl.server.delete(core("pods", forge.namespace, second))
 
 
 def _log(forge: Forge, pod: str) -> str:

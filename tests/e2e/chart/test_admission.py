@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from forge_core.cluster import analysis_jobs, job_queues
 from forge_core.phase import Phase
 from tests.builders.manifests import analysis_job
 from tests.conftest import Kubectl
@@ -45,7 +46,7 @@ def test_a_namespace_that_the_queue_does_not_serve_is_refused(kubectl: Kubectl, 
         job = analysis_job(TENANT_NAMESPACE, queue=queue)
         done = kubectl.apply(job, check=False)
         if done.returncode == 0:
-            kubectl.run("-n", TENANT_NAMESPACE, "delete", "aj", job["metadata"]["name"])
+            kubectl.server.delete(analysis_jobs(TENANT_NAMESPACE, job["metadata"]["name"]))
             return ""
         return done.stderr
 
@@ -66,12 +67,12 @@ def test_another_queues_limits_do_not_matter(kubectl: Kubectl, forge: Forge, job
 
 def test_a_job_may_come_before_its_queue(forge: Forge, jobs: Jobs, small_repository: str) -> None:
     queue = jobs.queue()
-    manifest = forge.kubectl.get("jobqueue", queue)
-    forge.kubectl.run("delete", "jobqueue", queue)
+    manifest = forge.kubectl.server.get(job_queues(queue))
+    forge.kubectl.server.delete(job_queues(queue))
     name = jobs.submit(small_repository, queue)
     said = wait_until(lambda: forge.message(name))
     assert queue in said
-    forge.kubectl.apply({**manifest, "metadata": {"name": queue}, "status": {}})
+    forge.kubectl.server.apply({**manifest, "metadata": {"name": queue}, "status": {}})
     forge.wait_for(name, Phase.COMPLETED)
 
 
@@ -79,8 +80,7 @@ def test_a_class_that_was_removed_later_keeps_the_job_waiting(forge: Forge, jobs
     queue = jobs.queue(paused=True)
     name = jobs.submit(small_repository, queue, resourceClass="large")
     wait_until(lambda: forge.message(name))
-    patch = '{"spec": {"paused": false, "resourceClasses": {"large": null}}}'
-    forge.kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", patch)
+    forge.kubectl.server.patch(job_queues(queue), {"spec": {"paused": False, "resourceClasses": {"large": None}}})
     wait_until(lambda: "large" in forge.message(name), what="it says which class is missing")
     assert forge.phase(name) == Phase.QUEUED
 

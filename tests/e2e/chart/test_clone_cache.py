@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from forge_core.cluster import core
 from forge_core.names import TENANT_LABEL
 from forge_core.phase import Phase
 from tests.conftest import ROOT, Kubectl
@@ -74,7 +75,7 @@ def test_a_private_repository_is_served_to_those_whom_its_host_lets_in(
     url = serve({"app.py": "x = 1\n"}, credentials="ann:hunter2hunter2")
     secret = {"host": "git-server.git.svc", "username": "ann", "password": "hunter2hunter2"}
     metadata = {"name": "forge-job-credentials", "namespace": release.tenant_namespace}
-    release.kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": secret})
+    release.kubectl.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": secret})
     reference = {"credentialsSecretRef": {"name": "forge-job-credentials"}}
     assert SERVED in log_of(cached, its_jobs.submit(url, repository=reference))
     stranger = its_jobs.submit(url)
@@ -92,9 +93,9 @@ def clean_up(release: Release, **config: Any) -> dict[str, Any]:
     manifest["spec"]["config"] |= config
     forge = release.forge()
     system = Forge(forge.kubectl, forge.url, forge.key, release.namespace, manifest["metadata"]["namespace"], "system")
-    labels = release.kubectl.get("namespace", system.tenant_namespace)["metadata"]["labels"]
+    labels = release.kubectl.server.get(core("namespaces", name=system.tenant_namespace))["metadata"]["labels"]
     assert labels[TENANT_LABEL] == "system"
-    release.kubectl.apply(manifest)
+    release.kubectl.server.apply(manifest)
     uid = system.wait_for(manifest["metadata"]["name"], Phase.COMPLETED, seconds=180)["metadata"]["uid"]
     with system.api() as api:
         answer = api.get(f"/jobs/{uid}/results")

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt.algorithms import ECAlgorithm
 
+from forge_core.cluster import core
 from forge_core.names import events_stream
 from forge_core.phase import Phase
 from tests.conftest import LOCAL, Kubectl
@@ -54,8 +55,8 @@ def services(kubectl: Kubectl) -> Iterator[None]:
     images = yaml.safe_load((LOCAL / "images.yaml").read_text())["images"]
     published = json.loads(ECAlgorithm.to_jwk(KEY.public_key())) | {"kid": "local", "use": "sig", "alg": "ES256"}
     keys = {"jwks.json": json.dumps({"keys": [published]})}
-    kubectl.run("create", "namespace", SERVICES)
-    kubectl.apply(
+    kubectl.server.namespace(SERVICES)
+    kubectl.server.apply(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "keys", "namespace": SERVICES}, "data": keys},
         *server("postgres", images["postgres"], 5432, env=[{"name": "POSTGRES_PASSWORD", "value": PASSWORD}]),
         *server("redis", images["redis"], 6379, args=["redis-server", "--requirepass", PASSWORD]),
@@ -63,7 +64,7 @@ def services(kubectl: Kubectl) -> Iterator[None]:
     )
     kubectl.run("-n", SERVICES, "wait", "pod", "--all", "--for=condition=Ready", "--timeout=300s")
     yield
-    kubectl.run("delete", "namespace", SERVICES, "--wait=false")
+    kubectl.server.delete(core("namespaces", name=SERVICES), wait=False)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def release(kubectl: Kubectl, services: None, tmp_path_factory: pytest.TempPathF
         url = f"postgresql://postgres:{PASSWORD}@postgres.{SERVICES}.svc:5432/postgres"
         for name, data in (("database", {"url": url}), ("redis-admin", {"password": PASSWORD})):
             metadata = {"name": name, "namespace": made.namespace}
-            kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
+            kubectl.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
         made.upgrade()
         yield made
 
@@ -112,7 +113,7 @@ def test_a_job_is_done_recorded_and_told_with_services_of_others(
 
     wait_until(lambda: asked("redis", *redis, "xlen", stream) == "1", what="its end is told")
     assert asked("postgres", *postgres, row) == Phase.COMPLETED
-    own = outside.kubectl.get("-n", release.namespace, "statefulsets")["items"]
+    own = outside.kubectl.server.items(f"/apis/apps/v1/namespaces/{release.namespace}/statefulsets")
     assert own == [], "it has brought no server of its own"
     jobs.clear()
 

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from forge_core.cluster import analysis_jobs, core
 from forge_core.names import INSTALLATION_LABEL
 from forge_core.phase import Phase
 from tests.builders.chart import CHART
 from tests.builders.manifests import analysis_job
 from tests.conftest import Kubectl
 from tests.e2e.release import Release, second_release
+from tests.services.api_server import definition, deployments
 from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
@@ -44,8 +46,8 @@ def definitions(kubeconfig: Path) -> Iterator[None]:
 
 def knows_the_field(kubectl: Kubectl) -> bool:
     """Whether the API server's schema has the field that an upgraded chart brings."""
-    definition = kubectl.get("crd", "analysisjobs.forge-factory.dev")
-    spec = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    found = kubectl.server.get(definition("analysisjobs.forge-factory.dev"))
+    spec = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return FIELD in spec["properties"]["config"]["properties"]
 
 
@@ -66,7 +68,7 @@ def test_it_is_installed_beside_another_and_does_its_work(
 ) -> None:
     release.upgrade()
     assert "Succeeded" in release.helm("test", "--timeout=4m")
-    labels = kubectl.get("namespace", release.tenant_namespace)["metadata"]["labels"]
+    labels = kubectl.server.get(core("namespaces", name=release.tenant_namespace))["metadata"]["labels"]
     assert labels[INSTALLATION_LABEL] == "second"
     job = analysis_job(release.tenant_namespace, "first", repository__url=small_repository)
     kubectl.apply(job)
@@ -74,7 +76,7 @@ def test_it_is_installed_beside_another_and_does_its_work(
 
 
 def phase(release: Release) -> str:
-    job = release.kubectl.get("-n", release.tenant_namespace, "aj", "first")
+    job = release.kubectl.server.get(analysis_jobs(release.tenant_namespace, "first"))
     return str(job.get("status", {}).get("phase", ""))
 
 
@@ -94,7 +96,7 @@ def test_a_rollback_goes_back_and_keeps_definitions_and_passwords(release: Relea
     before = release.secrets()
     release.helm("rollback", "1", "--wait", "--timeout=5m")
     assert release.secrets() == before
-    containers = kubectl.get("-n", release.namespace, "deployment", "forge-operator")["spec"]["template"]["spec"][
+    containers = kubectl.server.get(deployments(release.namespace, "forge-operator"))["spec"]["template"]["spec"][
         "containers"
     ]
     level = next(item for item in containers[0]["env"] if item["name"] == "FORGE_LOG_LEVEL")
@@ -110,7 +112,8 @@ def test_the_definitions_are_those_of_the_last_upgrade(release: Release, kubectl
 def test_uninstalling_leaves_definitions_jobs_and_the_databases_password(release: Release, kubectl: Kubectl) -> None:
     password = release.secrets()[f"{release.namespace}/forge-postgres"]["password"]
     release.helm("uninstall", "--wait", "--timeout=4m")
-    assert kubectl.get("crd", "analysisjobs.forge-factory.dev", "jobqueues.forge-factory.dev")["items"]
+    for name in ("analysisjobs.forge-factory.dev", "jobqueues.forge-factory.dev"):
+        assert kubectl.server.read(definition(name))
     assert phase(release) == Phase.COMPLETED
     assert set(release.secrets()) == {f"{release.namespace}/forge-postgres"}
     assert release.secrets()[f"{release.namespace}/forge-postgres"]["password"] == password

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from forge_core.cluster import analysis_jobs
 from forge_core.phase import Phase
 from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
 from tests.services.waiting import wait_until
@@ -19,7 +20,7 @@ def submitted(forge: Forge) -> Iterator[list[str]]:
     made: list[str] = []
     yield made
     for name in made:
-        forge.kubectl.run("-n", TENANT_NAMESPACE, "delete", "analysisjob", name, "--ignore-not-found")
+        forge.kubectl.server.delete(analysis_jobs(TENANT_NAMESPACE, name))
 
 
 def group_of(forge: Forge, queue: str, count: int) -> dict[str, Any]:

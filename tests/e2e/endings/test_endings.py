@@ -2,6 +2,7 @@
 
 import pytest
 
+from forge_core.cluster import analysis_jobs
 from forge_core.phase import Phase
 from tests.e2e.forge import GIT_HOST, TENANT_NAMESPACE, Forge, Jobs
 from tests.services.waiting import wait_until
@@ -14,8 +15,7 @@ def test_cancel_by_spec_ends_the_pod_and_the_job(
 ) -> None:
     name = jobs.submit(long_repository, slow_queue)
     forge.running_pod(name)
-    forge.kubectl.run(
-        "-n", TENANT_NAMESPACE, "patch", "aj", name, "--type=merge", "-p", '{"spec": {"cancel": true}}'
+    forge.kubectl.server.patch(analysis_jobs(TENANT_NAMESPACE, name), {"spec": {"cancel": True}}
     )  # fmt: skip
     job = forge.wait_for(name, Phase.CANCELLED)
     assert job["status"]["completedAt"]
@@ -46,7 +46,7 @@ def test_cancel_by_the_api_answers_once_it_is_decided(
 def test_a_waiting_job_is_cancelled_without_ever_having_a_pod(forge: Forge, jobs: Jobs, long_repository: str) -> None:
     name = jobs.submit(long_repository, jobs.queue(paused=True))
     wait_until(lambda: forge.phase(name) == Phase.QUEUED)
-    forge.kubectl.run("-n", TENANT_NAMESPACE, "patch", "aj", name, "--type=merge", "-p", '{"spec": {"cancel": true}}')
+    forge.kubectl.server.patch(analysis_jobs(TENANT_NAMESPACE, name), {"spec": {"cancel": True}})
     forge.wait_for(name, Phase.CANCELLED)
     assert forge.batch_jobs(name) == []
 

@@ -1,7 +1,5 @@
 """Pods that die: out of memory is charged, an eviction is not."""
 
-import json
-
 import pytest
 
 from forge_core.phase import Phase
@@ -30,7 +28,7 @@ def test_an_evicted_pod_is_replaced_and_not_charged(forge: Forge, jobs: Jobs, lo
         "metadata": {"name": pod["name"], "namespace": TENANT_NAMESPACE},
     }
     path = f"/api/v1/namespaces/{TENANT_NAMESPACE}/pods/{pod['name']}/eviction"
-    forge.kubectl.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    forge.kubectl.server.post(path, eviction)
     forge.wait_for(name, Phase.COMPLETED, seconds=180)
     assert forge.sql(f"select number, refunded from attempts where job_uid = '{uid}' order by number") == [
         ["1", "t"],

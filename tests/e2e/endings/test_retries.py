@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from forge_core.cluster import core
 from forge_core.phase import Phase
 from tests.e2e.forge import Forge, Jobs
 from tests.services.waiting import wait_until
@@ -157,7 +158,7 @@ def test_a_job_that_stalls_each_time_ends_failed_and_says_so(forge: Forge, jobs:
 
 def test_a_pod_that_a_person_deletes_is_replaced_and_charged(forge: Forge, jobs: Jobs) -> None:
     name = jobs.rehearse(jobs.rehearsals(timeout="5m"), "hang", "succeed/1")
-    forge.kubectl.run("-n", forge.tenant_namespace, "delete", "pod", _working_pod(forge, name), "--wait=false")
+    forge.kubectl.server.delete(core("pods", forge.tenant_namespace, _working_pod(forge, name)), wait=False)
     job = forge.wait_for(name, Phase.COMPLETED, seconds=120)
     first, _second = attempts_of(forge, job)
     assert (first.failure_class, first.refunded) == ("disruption", False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from forge_core.cluster import core
 from forge_core.phase import Phase
 from tests.conftest import Kubectl
 from tests.e2e.forge import Forge, Jobs
@@ -32,7 +33,7 @@ class Worker:
 @pytest.fixture
 def worker(kubectl: Kubectl) -> Iterator[Worker]:
     """Whatever the test does to it, it is ready again afterwards."""
-    node = kubectl.get("nodes", "-l", "!node-role.kubernetes.io/control-plane")["items"][0]
+    node = kubectl.server.items(core("nodes"), labelSelector="!node-role.kubernetes.io/control-plane")[0]
     found = Worker(node["metadata"]["name"])
     yield found
     found.start()

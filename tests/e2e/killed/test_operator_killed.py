@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from forge_core.cluster import analysis_jobs, job_queues
 from forge_core.phase import Phase
 from tests.conftest import Kubectl
 from tests.e2e.forge import Forge, Jobs
@@ -128,7 +129,7 @@ def test_a_job_completes_once_whatever_the_operator_was_writing(scene: Scene, jo
     name = jobs.rehearse(queue, "succeed/30")
     try:
         kill_at_each(scene, WAITING, moment)
-        forge.kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec": {"paused": false}}')
+        forge.kubectl.server.patch(job_queues(queue), {"spec": {"paused": False}})
         kill_at_each(scene, COMPLETING, moment)
         job = forge.wait_for(name, Phase.COMPLETED)
         wait_until(lambda: forge.sql(f"select phase from jobs where name = '{name}'") == [["Completed"]])
@@ -151,9 +152,7 @@ def test_a_job_is_cancelled_once_whatever_the_operator_was_writing(
         scene.operator.start()
         forge.running_pod(name)
         scene.operator.stop()
-        forge.kubectl.run(
-            "-n", forge.tenant_namespace, "patch", "aj", name, "--type=merge", "-p", '{"spec":{"cancel":true}}'
-        )
+        forge.kubectl.server.patch(analysis_jobs(forge.tenant_namespace, name), {"spec": {"cancel": True}})
         kill_at_each(scene, CANCELLING, moment)
         forge.wait_for(name, Phase.CANCELLED)
         wait_until(lambda: not forge.batch_jobs(name) and not forge.pods(name), what="nothing of it is left")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from forge_core.cluster import job_queues
 from forge_core.phase import Phase
 from tests.e2e.forge import Forge, Jobs
 from tests.services.waiting import wait_until
@@ -145,7 +146,7 @@ def test_a_queue_without_a_sandbox_gives_its_pods_none_and_refuses_to_verify(
     forge: Forge, jobs: Jobs, serve: Callable[..., str]
 ) -> None:
     queue = jobs.queue("refactoring")
-    forge.kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec": {"sandbox": null}}')
+    forge.kubectl.server.patch(job_queues(queue), {"spec": {"sandbox": None}})
     config = {"imports": ["remove-unused"], "verify": {"pytest": True}}
     job = forge.wait_for(jobs.submit(serve({"app.py": UNUSED}), queue, config=config), Phase.FAILED)
     assert "no sandbox" in job["status"]["message"]

@@ -1,6 +1,5 @@
 """The API against the real API server: submission and its refusals, tenants, and the chain from a pod's own token."""
 
-import json
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from forge_core.cluster import Cluster, analysis_jobs, core
+from forge_core.cluster import Cluster, analysis_jobs, core, job_queues
 from forge_core.names import (
     ANALYSIS_JOB_KIND,
     API_VERSION,
@@ -39,17 +38,16 @@ class Place:
         self.kubectl = kubectl
         self.namespace = namespace
         self.tenant = f"t-{namespace}"
-        kubectl.run("label", "namespace", namespace, f"{TENANT_LABEL}={self.tenant}")
+        kubectl.server.namespace(namespace, {TENANT_LABEL: self.tenant})
         for account in (RUNNER_SERVICE_ACCOUNT, "another"):
-            kubectl.run("-n", namespace, "create", "serviceaccount", account)
+            self.create("ServiceAccount", account)
 
     def create(self, kind: str, name: str, **body: Any) -> dict[str, Any]:
         metadata = {"name": name, "namespace": self.namespace, **body.pop("metadata", {})}
         version = {ANALYSIS_JOB_KIND: API_VERSION, "Job": "batch/v1"}.get(kind, "v1")
         manifest = {"apiVersion": version, "kind": kind, "metadata": metadata, **body}
-        made = self.kubectl.run("create", "-f", "-", "-o", "json", stdin=json.dumps(manifest))
-        answer: dict[str, Any] = json.loads(made.stdout)
-        return answer
+        made: dict[str, Any] = self.kubectl.server.create(manifest)
+        return made
 
     def job(self, name: str = "sample") -> dict[str, Any]:
         """An AnalysisJob that waits for ever: its queue isn't there."""
@@ -69,16 +67,15 @@ class Place:
         metadata = {"annotations": {ATTEMPTS_ANNOTATION: "2"}, **owned(ANALYSIS_JOB_KIND, job)}
         self.create("Job", name, metadata=metadata, spec={"template": {"spec": template}})
         pods = wait_until(
-            lambda: self.kubectl.read(core("pods", self.namespace), labelSelector=f"job-name={name}")["items"]
+            lambda: self.kubectl.server.read(core("pods", self.namespace), labelSelector=f"job-name={name}")["items"]
         )
         pod: dict[str, Any] = pods[0]
         return pod
 
     def token(self, pod: dict[str, Any], account: str = RUNNER_SERVICE_ACCOUNT, audience: str = TOKEN_AUDIENCE) -> str:
         """A token bound to the pod, as the kubelet would project it."""
-        bound = ["--bound-object-kind=Pod", f"--bound-object-name={pod['metadata']['name']}"]
-        asked = ["-n", self.namespace, "create", "token", account, f"--audience={audience}", *bound]
-        return self.kubectl.run(*asked).stdout.strip()
+        bound = {"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"]}
+        return self.kubectl.server.token(self.namespace, account, audiences=[audience], boundObjectRef=bound)
 
 
 @pytest.fixture
@@ -112,9 +109,7 @@ async def test_a_pods_own_token_leads_to_its_analysisjob(api: Api, place: Place)
 async def test_other_tokens_of_the_cluster_are_refused(api: Api, place: Place) -> None:
     pod = place.pod(place.job("one"))
     other = place.pod(place.job("two"), account="another")
-    unbound = place.kubectl.run(
-        "-n", place.namespace, "create", "token", RUNNER_SERVICE_ACCOUNT, f"--audience={TOKEN_AUDIENCE}"
-    ).stdout.strip()
+    unbound = place.kubectl.server.token(place.namespace, RUNNER_SERVICE_ACCOUNT, audiences=[TOKEN_AUDIENCE])
     kubernetes = place.token(pod, audience="https://kubernetes.default.svc.cluster.local")
     for what, status, token in (
         ("for the Kubernetes API", 401, kubernetes),
@@ -129,7 +124,7 @@ async def test_the_token_of_a_pod_that_is_gone_is_refused(api: Api, place: Place
     pod = place.pod(place.job())
     token = place.token(pod)
     name = pod["metadata"]["name"]
-    place.kubectl.run("-n", place.namespace, "delete", "pod", name, "--grace-period=0", "--force")
+    place.kubectl.server.delete(core("pods", place.namespace, name), gracePeriodSeconds=0)
     assert (await claim(api, token)).status_code == 401
 
 
@@ -155,7 +150,7 @@ async def test_a_submitted_analysis_is_an_analysisjob_and_its_cancellation_reach
         answer = await client.post("/analyses", json=body)
         assert answer.status_code == 201, answer.text
         job_id = answer.json()["id"]
-        made = place.kubectl.get("-n", place.namespace, "analysisjob", job_id)
+        made = place.kubectl.server.get(analysis_jobs(place.namespace, job_id))
         assert made["spec"]["repository"] == {
             "url": repository["url"],
             "ref": "v1",
@@ -166,7 +161,7 @@ async def test_a_submitted_analysis_is_an_analysisjob_and_its_cancellation_reach
         assert job is not None
         assert str(job.uid) == made["metadata"]["uid"]
         assert (await client.delete(f"/analyses/{job_id}")).status_code in {200, 202}
-        assert place.kubectl.get("-n", place.namespace, "analysisjob", job_id)["spec"]["cancel"] is True
+        assert place.kubectl.server.get(analysis_jobs(place.namespace, job_id))["spec"]["cancel"] is True
 
 
 @pytest.fixture
@@ -180,9 +175,10 @@ def queue(place: Place) -> Iterator[str]:
         "timeout": "1m",
         "namespaceSelector": {"matchLabels": {TENANT_LABEL: place.tenant}},
     }
-    place.kubectl.apply({"apiVersion": API_VERSION, "kind": JOB_QUEUE_KIND, "metadata": {"name": name}, "spec": spec})
+    manifest = {"apiVersion": API_VERSION, "kind": JOB_QUEUE_KIND, "metadata": {"name": name}, "spec": spec}
+    place.kubectl.server.create(manifest)
     yield name
-    place.kubectl.run("delete", "jobqueue", name)
+    place.kubectl.server.delete(job_queues(name))
 
 
 async def test_a_job_is_taken_by_a_queue_that_serves_its_tenant_and_by_no_other(
@@ -192,7 +188,7 @@ async def test_a_job_is_taken_by_a_queue_that_serves_its_tenant_and_by_no_other(
     async with api.client(place.tenant) as client:
         answer = await client.post("/jobs", json=body)
         assert answer.status_code == 201, answer.text
-        made = place.kubectl.get("-n", place.namespace, "analysisjob", answer.json()["id"])
+        made = place.kubectl.server.get(analysis_jobs(place.namespace, answer.json()["id"]))
         assert (made["spec"]["queue"], made["spec"]["config"]) == (queue, body["config"])
         assert (await client.post("/jobs", json={**body, "queue": f"{queue}-x"})).status_code == 404
         wrong = await client.post("/jobs", json={**body, "config": {"no-such-field": 1}})
@@ -201,7 +197,7 @@ async def test_a_job_is_taken_by_a_queue_that_serves_its_tenant_and_by_no_other(
 
 async def test_a_job_of_a_queue_that_serves_another_tenant_is_refused(api: Api, place: Place, queue: str) -> None:
     other = {"spec": {"namespaceSelector": {"matchLabels": {TENANT_LABEL: "somebody-else"}}}}
-    place.kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", json.dumps(other))
+    place.kubectl.server.patch(job_queues(queue), other)
     async with api.client(place.tenant) as client:
         answer = await client.post("/jobs", json={"queue": queue, "config": {"task": "aggregate-usage"}})
         assert (answer.status_code, answer.json()["code"]) == (403, "queue-not-served")

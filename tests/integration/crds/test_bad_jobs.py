@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from forge_core.cluster import analysis_jobs
 from tests.builders.manifests import REMOVED, analysis_job
 from tests.conftest import Kubectl
+from tests.services.api_server import refused
 
 pytestmark = pytest.mark.cluster
 
@@ -186,6 +188,12 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_job_is_refused_with_its_sentence(kubectl: Kubectl, place: str, case: str) -> None:
     changes, sentence = BAD[case]
+    with refused(sentence):
+        kubectl.server.create(analysis_job(place, "bad", **changes))
+
+
+def test_kubectl_shows_the_sentence(kubectl: Kubectl, place: str) -> None:
+    changes, sentence = BAD["an origin that is no id"]
     done = kubectl.apply(analysis_job(place, "bad", **changes), check=False)
     assert done.returncode != 0
     assert sentence in done.stderr
@@ -194,12 +202,12 @@ def test_a_bad_job_is_refused_with_its_sentence(kubectl: Kubectl, place: str, ca
 def test_a_job_without_a_spec_is_refused(kubectl: Kubectl, place: str) -> None:
     manifest = analysis_job(place, "bad")
     del manifest["spec"]
-    done = kubectl.apply(manifest, check=False)
-    assert "spec: Required value" in done.stderr
+    with refused("spec: Required value"):
+        kubectl.server.create(manifest)
 
 
 def test_nothing_bad_was_stored(kubectl: Kubectl, place: str) -> None:
-    assert kubectl.get("-n", place, "analysisjobs")["items"] == []
+    assert kubectl.server.items(analysis_jobs(place)) == []
 
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -242,5 +250,5 @@ GOOD: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", GOOD)
 def test_a_good_job_is_taken(kubectl: Kubectl, place: str, case: str) -> None:
     manifest = analysis_job(place, **{"queue": "nobodys", **GOOD[case]})
-    assert "created" in kubectl.apply(manifest).stdout
-    kubectl.run("-n", place, "delete", "analysisjob", manifest["metadata"]["name"])
+    kubectl.server.create(manifest)
+    kubectl.server.delete(analysis_jobs(place, manifest["metadata"]["name"]))

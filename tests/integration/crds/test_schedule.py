@@ -31,8 +31,8 @@ def limited(kubectl: Kubectl, kubeconfig: Path, place: str, tmp_path: Path) -> P
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": place}}
     metadata = {"name": ACCOUNT, "namespace": place}
     subjects = [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": place}]
-    kubectl.apply(account, role | {"metadata": metadata}, binding | {"metadata": metadata, "subjects": subjects})
-    token = kubectl.run("-n", place, "create", "token", ACCOUNT).stdout.strip()
+    kubectl.server.apply(account, role | {"metadata": metadata}, binding | {"metadata": metadata, "subjects": subjects})
+    token = kubectl.server.token(place, ACCOUNT)
     document = yaml.safe_load(kubeconfig.read_text())
     for user in document["users"]:
         user["user"] = {"token": token}
@@ -58,13 +58,12 @@ def start(kubectl: Kubectl, limited: Path, place: str) -> Iterator[Start]:
         return str(json.loads(line)["event"])
 
     yield begin
-    kubectl.run("-n", place, "delete", "analysisjobs", "--all")
+    made = kubectl.server.items(analysis_jobs(place))
+    kubectl.server.delete(*(analysis_jobs(place, job["metadata"]["name"]) for job in made))
 
 
 def jobs(kubectl: Kubectl, place: str, schedule: str = "usage") -> list[dict[str, Any]]:
-    found = kubectl.read(analysis_jobs(place), labelSelector=f"{SCHEDULE_LABEL}={schedule}")
-    items: list[dict[str, Any]] = found["items"]
-    return items
+    return kubectl.server.items(analysis_jobs(place), labelSelector=f"{SCHEDULE_LABEL}={schedule}")
 
 
 def test_one_job_of_a_schedule_is_open_at_a_time_and_a_start_may_be_repeated(
@@ -78,9 +77,7 @@ def test_one_job_of_a_schedule_is_open_at_a_time_and_a_start_may_be_repeated(
     assert start(str(uuid.uuid4()), "purge").startswith("submitted"), "another schedule's"
     [job] = jobs(kubectl, place)
     assert job["spec"]["config"] == {"task": "aggregate-usage"}
-    ended = json.dumps({"status": {"phase": "Completed"}})
-    name = job["metadata"]["name"]
-    kubectl.run("-n", place, "patch", "aj", name, "--subresource=status", "--type=merge", "-p", ended)
+    kubectl.server.patch(f"{analysis_jobs(place, job['metadata']['name'])}/status", {"status": {"phase": "Completed"}})
     assert start(first).endswith("was submitted before"), "the same start never makes a second job"
     assert start(str(uuid.uuid4())).startswith("submitted")
     assert len(jobs(kubectl, place)) == 2

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from forge_core.cluster import core, job_queues
 from forge_core.names import API_VERSION, INSTALLATION_LABEL, TENANT_LABEL
 from tests.conftest import Kubectl
 from tests.services.operator import OperatorProcess, healthy_api, operator_process
@@ -16,7 +17,7 @@ from tests.services.operator import OperatorProcess, healthy_api, operator_proce
 def tenant_namespace(kubectl: Kubectl, namespace: str) -> str:
     """A tenant of an installation of its own, both named as the namespace."""
     labels = {TENANT_LABEL: namespace, INSTALLATION_LABEL: namespace}
-    kubectl.run("label", "namespace", namespace, *(f"{key}={value}" for key, value in labels.items()))
+    kubectl.server.namespace(namespace, labels)
     account = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -26,18 +27,18 @@ def tenant_namespace(kubectl: Kubectl, namespace: str) -> str:
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "forge-redis", "namespace": namespace},
         "stringData": {"username": f"tenant-{namespace}", "password": "for-this-test"},
     }  # fmt: skip
-    kubectl.apply(account, secret)
+    kubectl.server.apply(account, secret)
     return namespace
 
 
 @pytest.fixture
 def queue(kubectl: Kubectl) -> Iterator[str]:
     """A queue of two whose runner is a program that runs until it is told to stop: Debian's Redis server."""
-    images = [name for node in kubectl.get("nodes")["items"] for image in node["status"].get("images", ())
+    images = [name for node in kubectl.server.items(core("nodes")) for image in node["status"].get("images", ())
               for name in image["names"]]  # fmt: skip
     image = next(name for name in images if "/redis:" in name)
     name = f"test-{uuid.uuid4().hex[:8]}"
-    kubectl.apply({
+    kubectl.server.apply({
         "apiVersion": API_VERSION, "kind": "JobQueue", "metadata": {"name": name},
         "spec": {
             "jobType": "analysis", "concurrency": 2, "timeout": "10m", "image": image,
@@ -47,7 +48,7 @@ def queue(kubectl: Kubectl) -> Iterator[str]:
         },
     })  # fmt: skip
     yield name
-    kubectl.run("delete", "jobqueue", name, "--wait=false")
+    kubectl.server.delete(job_queues(name), wait=False)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from forge_core.cluster import analysis_jobs
+from forge_core.cluster import analysis_jobs, job_queues
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
 from tests.services.operator import OperatorProcess
@@ -45,11 +45,11 @@ def test_a_job_is_explained_from_its_gate_to_its_pod_in_the_words_of_its_status(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.environment["FORGE_OPERATOR_TOKEN"] = TOKEN
-    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec":{"paused":true,"image":"none.invalid/x:1"}}')
-    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
+    kubectl.server.patch(job_queues(queue), {"spec": {"paused": True, "image": "none.invalid/x:1"}})
+    kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
     operator.start()
     uids = {
-        name: kubectl.get("-n", tenant_namespace, "analysisjob", name)["metadata"]["uid"] for name in ("a", "b", "c")
+        name: kubectl.server.get(analysis_jobs(tenant_namespace, name))["metadata"]["uid"] for name in ("a", "b", "c")
     }
 
     def explained(name: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def test_a_job_is_explained_from_its_gate_to_its_pod_in_the_words_of_its_status(
         return found
 
     def status_message(name: str) -> str:
-        status = kubectl.read(analysis_jobs(tenant_namespace, name)).get("status", {})
+        status = kubectl.server.read(analysis_jobs(tenant_namespace, name)).get("status", {})
         return str(status.get("message", ""))
 
     assert ask(operator, uids["a"], "another")[0] == 401
@@ -66,7 +66,7 @@ def test_a_job_is_explained_from_its_gate_to_its_pod_in_the_words_of_its_status(
     told(explained, status_message, "c", "paused")
     assert explained("c")["line"]["length"] == 3
 
-    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec":{"paused":false}}')
+    kubectl.server.patch(job_queues(queue), {"spec": {"paused": False}})
     found = told(explained, status_message, "c", "2 of 2 running")
     assert (found["line"]["position"], found["line"]["length"], found["line"]["expectedStart"]) == (1, 1, None)
     assert [step["name"] for step in found["chain"] if step["verdict"] == "holds"] == ["concurrency"]
@@ -76,6 +76,6 @@ def test_a_job_is_explained_from_its_gate_to_its_pod_in_the_words_of_its_status(
     assert [step["name"] for step in found["chain"] if step["verdict"] == "holds"] == ["image"]
     assert found["advice"].startswith("An administrator checks the queue's image")
 
-    kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "a", "--type=merge", "-p", '{"spec":{"cancel":true}}')
+    kubectl.server.patch(analysis_jobs(tenant_namespace, "a"), {"spec": {"cancel": True}})
     wait_until(lambda: status_message("a") == "Cancelled on request", 90, "it is cancelled")
     wait_until(lambda: explained("a")["message"] == "Cancelled on request", what="the end is explained")

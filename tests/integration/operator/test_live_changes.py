@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from forge_core.cluster import analysis_jobs, jobs
+from forge_core.cluster import analysis_jobs, core, job_queues, jobs
 from forge_core.names import INSTALLATION_LABEL, MAX_RUNNING_ANNOTATION, TENANT_LABEL, WEIGHT_ANNOTATION
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
@@ -15,13 +15,18 @@ from tests.services.waiting import wait_until
 pytestmark = pytest.mark.cluster
 
 
-def edit(kubectl: Kubectl, queue: str, spec: str) -> None:
-    """As `kubectl edit jq` does; returns once the operator works by it."""
-    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", f'{{"spec":{spec}}}')
+def edit(kubectl: Kubectl, queue: str, **spec: Any) -> None:
+    """As `kubectl edit jq` does."""
+    kubectl.server.patch(job_queues(queue), {"spec": spec})
+
+
+def annotate(kubectl: Kubectl, namespace: str, annotations: dict[str, str | None]) -> None:
+    """As `kubectl annotate ns` does; None takes one away."""
+    kubectl.server.patch(core("namespaces", name=namespace), {"metadata": {"annotations": annotations}})
 
 
 def message(kubectl: Kubectl, namespace: str, name: str) -> str:
-    status = kubectl.read(analysis_jobs(namespace, name)).get("status", {})
+    status = kubectl.server.read(analysis_jobs(namespace, name)).get("status", {})
     return str(status.get("message", ""))
 
 
@@ -31,7 +36,7 @@ def said(kubectl: Kubectl, namespace: str, name: str, words: str) -> None:
 
 def started(kubectl: Kubectl, namespace: str) -> set[str]:
     """Names of the AnalysisJobs that were given a Job."""
-    made = kubectl.read(jobs(namespace))["items"]
+    made = kubectl.server.read(jobs(namespace))["items"]
     return {job["metadata"]["ownerReferences"][0]["name"] for job in made}
 
 
@@ -41,26 +46,26 @@ def starts(kubectl: Kubectl, namespace: str, *names: str) -> None:
 
 def finish(kubectl: Kubectl, namespace: str, name: str) -> None:
     """Withdraw a job: the quickest way to free its slot."""
-    kubectl.run("-n", namespace, "patch", "analysisjob", name, "--type=merge", "-p", '{"spec":{"cancel":true}}')
+    kubectl.server.patch(analysis_jobs(namespace, name), {"spec": {"cancel": True}})
 
 
 def test_a_queues_concurrency_is_raised_and_lowered_under_load(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c", "d")))
+    kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c", "d")))
     starts(kubectl, tenant_namespace, "a", "b")
     said(kubectl, tenant_namespace, "d", f"Waiting in queue {queue}: 2 of 2 running")
-    edit(kubectl, queue, '{"concurrency": 3}')
+    edit(kubectl, queue, concurrency=3)
     starts(kubectl, tenant_namespace, "a", "b", "c")
-    edit(kubectl, queue, '{"concurrency": 1}')
-    kubectl.apply(analysis_job(tenant_namespace, "e", queue))
+    edit(kubectl, queue, concurrency=1)
+    kubectl.server.apply(analysis_job(tenant_namespace, "e", queue))
     said(kubectl, tenant_namespace, "e", f"Waiting in queue {queue}: 3 running, 1 allowed")
     assert started(kubectl, tenant_namespace) == {"a", "b", "c"}, "nothing is killed"
     for name in ("a", "b"):
         finish(kubectl, tenant_namespace, name)
     starts(kubectl, tenant_namespace, "c")
-    kubectl.apply(analysis_job(tenant_namespace, "f", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "f", queue))
     said(kubectl, tenant_namespace, "f", "1 of 1 running")
     finish(kubectl, tenant_namespace, "c")
     starts(kubectl, tenant_namespace, "d")
@@ -70,20 +75,19 @@ def test_pause_rate_classes_and_selector_are_changed_while_a_job_waits(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    edit(kubectl, queue, '{"paused": true}')
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue, resourceClass="small"))
+    edit(kubectl, queue, paused=True)
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue, resourceClass="small"))
     said(kubectl, tenant_namespace, "one", "is paused")
-    classes = '"resourceClasses": {"small": null, "other": {}}, "defaultResourceClass": "other"'
-    edit(kubectl, queue, f'{{"paused": false, {classes}}}')
+    edit(kubectl, queue, paused=False, resourceClasses={"small": None, "other": {}}, defaultResourceClass="other")
     said(kubectl, tenant_namespace, "one", "has no resource class 'small'; it offers other")
-    small = '"resourceClasses": {"small": {"requests": {"cpu": "10m", "memory": "32Mi"}}}'
-    edit(kubectl, queue, f'{{{small}, "namespaceSelector": {{"matchLabels": {{"tier": "gold"}}}}}}')
+    small = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+    edit(kubectl, queue, resourceClasses={"small": small}, namespaceSelector={"matchLabels": {"tier": "gold"}})
     said(kubectl, tenant_namespace, "one", "doesn't serve namespace")
-    edit(kubectl, queue, '{"namespaceSelector": null, "rateLimit": {"max": 1, "per": "30m"}}')
+    edit(kubectl, queue, namespaceSelector=None, rateLimit={"max": 1, "per": "30m"})
     starts(kubectl, tenant_namespace, "one")
-    kubectl.apply(analysis_job(tenant_namespace, "two", queue, resourceClass="small"))
+    kubectl.server.apply(analysis_job(tenant_namespace, "two", queue, resourceClass="small"))
     said(kubectl, tenant_namespace, "two", "it starts at most 1 in any 30m")
-    edit(kubectl, queue, '{"rateLimit": null}')
+    edit(kubectl, queue, rateLimit=None)
     starts(kubectl, tenant_namespace, "one", "two")
 
 
@@ -91,11 +95,11 @@ def test_a_waiting_jobs_priority_is_changed_and_the_order_follows(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    edit(kubectl, queue, '{"paused": true, "concurrency": 1}')
-    kubectl.apply(*(analysis_job(tenant_namespace, name, queue, priority=50) for name in ("a", "b", "c")))
-    kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "c", "--type=merge", "-p", '{"spec":{"priority":1}}')
+    edit(kubectl, queue, paused=True, concurrency=1)
+    kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue, priority=50) for name in ("a", "b", "c")))
+    kubectl.server.patch(analysis_jobs(tenant_namespace, "c"), {"spec": {"priority": 1}})
     said(kubectl, tenant_namespace, "c", "is paused")
-    edit(kubectl, queue, '{"paused": false}')
+    edit(kubectl, queue, paused=False)
     starts(kubectl, tenant_namespace, "c")
 
 
@@ -105,31 +109,31 @@ def second_tenant(kubectl: Kubectl, tenant_namespace: str) -> Iterator[str]:
     name = f"{tenant_namespace}-2"
     labels = {TENANT_LABEL: name, INSTALLATION_LABEL: tenant_namespace}
     account: dict[str, Any] = {"apiVersion": "v1", "kind": "ServiceAccount"}
-    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-    kubectl.apply({**account, "metadata": {"name": "forge-runner", "namespace": name}})
+    kubectl.server.namespace(name, labels)
+    kubectl.server.apply({**account, "metadata": {"name": "forge-runner", "namespace": name}})
     yield name
-    kubectl.run("delete", "namespace", name, "--wait=false")
+    kubectl.server.delete(core("namespaces", name=name), wait=False)
 
 
 def test_tenants_share_a_queue_by_their_weights_and_keep_to_their_caps(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, second_tenant: str, queue: str
 ) -> None:
-    kubectl.run("annotate", "namespace", tenant_namespace, f"{WEIGHT_ANNOTATION}=3")
-    edit(kubectl, queue, '{"paused": true, "concurrency": 4}')
+    annotate(kubectl, tenant_namespace, {WEIGHT_ANNOTATION: "3"})
+    edit(kubectl, queue, paused=True, concurrency=4)
     namespaces = (tenant_namespace, second_tenant)
-    kubectl.apply(*(analysis_job(ns, f"job-{n}", queue) for ns in namespaces for n in range(4)))
+    kubectl.server.apply(*(analysis_job(ns, f"job-{n}", queue) for ns in namespaces for n in range(4)))
     operator.start()
-    edit(kubectl, queue, '{"paused": false}')
+    edit(kubectl, queue, paused=False)
     wait_until(lambda: sum(len(started(kubectl, ns)) for ns in namespaces) == 4, 60, "all slots are taken")
     assert [len(started(kubectl, ns)) for ns in namespaces] == [3, 1]
 
-    kubectl.run("annotate", "namespace", second_tenant, f"{MAX_RUNNING_ANNOTATION}=2", f"{WEIGHT_ANNOTATION}=many")
-    edit(kubectl, queue, '{"concurrency": 10}')
+    annotate(kubectl, second_tenant, {MAX_RUNNING_ANNOTATION: "2", WEIGHT_ANNOTATION: "many"})
+    edit(kubectl, queue, concurrency=10)
     wait_until(lambda: [len(started(kubectl, ns)) for ns in namespaces] == [4, 2], 60, "the cap holds")
     waits = f"Waiting: tenant {second_tenant} runs 2 of the 2 jobs that it may, over all queues"
     said(kubectl, second_tenant, "job-3", waits)
     assert "annotation forge-factory.dev/weight is ignored: 'many'" in operator.log.read_text()
-    kubectl.run("annotate", "namespace", second_tenant, f"{MAX_RUNNING_ANNOTATION}-")
+    annotate(kubectl, second_tenant, {MAX_RUNNING_ANNOTATION: None})
     wait_until(lambda: len(started(kubectl, second_tenant)) == 4, 60, "without a cap they start")
 
 
@@ -137,9 +141,8 @@ def test_a_pod_that_no_node_has_room_for_is_explained_with_figures(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    huge = '{"resourceClasses": {"huge": {"requests": {"cpu": "500"}}}}'
-    edit(kubectl, queue, huge)
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue, resourceClass="huge"))
+    edit(kubectl, queue, resourceClasses={"huge": {"requests": {"cpu": "500"}}})
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue, resourceClass="huge"))
     said(kubectl, tenant_namespace, "one", "Admitted; pod unschedulable: needs 500 CPU, at most ")
     assert "no node is that large: choose a smaller spec.resourceClass" in message(kubectl, tenant_namespace, "one")
-    kubectl.run("-n", tenant_namespace, "delete", "analysisjob", "one")
+    kubectl.server.delete(analysis_jobs(tenant_namespace, "one"))

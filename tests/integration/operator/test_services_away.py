@@ -1,6 +1,5 @@
 """The whole operator while a service that it needs is away: it waits, says so, and catches up by itself."""
 
-import json
 import re
 import signal
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import psycopg
 import pytest
 import yaml
 
-from forge_core.cluster import analysis_jobs, core, jobs
+from forge_core.cluster import analysis_jobs, core, job_queues, jobs
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
 from tests.integration.operator.test_whole_operator import end_runner, job_of, phase, reaches, rows
@@ -51,13 +50,13 @@ def test_the_api_server_away_ends_nothing_and_what_was_missed_is_found(
 ) -> None:
     history_url = operator.environment["FORGE_DATABASE_URL"]
     operator.start()
-    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("ends", "is-deleted")))
+    kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("ends", "is-deleted")))
     wait_until(reaches(kubectl, tenant_namespace, "ends", "Running"), 60, "the job runs")
     api_server.cut()
     wait_until(lambda: operator.health().get("leading") is False, 40, "it stopped acting")
     end_runner(kubectl, tenant_namespace, "ends")
-    kubectl.run("-n", tenant_namespace, "delete", "analysisjob", "is-deleted")
-    kubectl.apply(analysis_job(tenant_namespace, "is-new", queue))
+    kubectl.server.delete(analysis_jobs(tenant_namespace, "is-deleted"))
+    kubectl.server.apply(analysis_job(tenant_namespace, "is-new", queue))
     api_server.mend()
     wait_until(reaches(kubectl, tenant_namespace, "ends", "Completed"), 60, "the end is seen")
     wait_until(reaches(kubectl, tenant_namespace, "is-new", "Running"), 60, "the new job runs")
@@ -71,13 +70,13 @@ def test_postgresql_away_starts_nothing_new_and_loses_no_end(
 ) -> None:
     history_url = operator.environment["FORGE_DATABASE_URL"].replace(str(postgresql.port), str(postgresql.target))
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "ends", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "ends", queue))
     wait_until(reaches(kubectl, tenant_namespace, "ends", "Running"), 60, "the job runs")
     wait_until(lambda: rows(history_url)["ends"][0] == "Running", what="the history knows it")
     postgresql.cut()
     wait_until(lambda: operator.health().get("history") is False, what="the outage is known")
     end_runner(kubectl, tenant_namespace, "ends")
-    kubectl.apply(analysis_job(tenant_namespace, "waits", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "waits", queue))
     wait_until(reaches(kubectl, tenant_namespace, "ends", "Completed"), 60, "the job ends all the same")
     wait_until(
         lambda: "PostgreSQL" in job_of(kubectl, tenant_namespace, "waits").get("status", {}).get("message", ""),
@@ -96,15 +95,14 @@ def test_what_has_ended_is_kept_until_postgresql_holds_it(
     history_url = operator.environment["FORGE_DATABASE_URL"].replace(str(postgresql.port), str(postgresql.target))
     keep_nothing = {"completed": {"age": "1m", "count": 0}, "failed": {"age": "1m", "count": 0}}
     operator.start()
-    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("ends", "is-withdrawn")))
+    kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("ends", "is-withdrawn")))
     wait_until(reaches(kubectl, tenant_namespace, "ends", "Running"), 60, "the job runs")
     wait_until(lambda: set(rows(history_url)) == {"ends", "is-withdrawn"}, what="the history knows both")
     postgresql.cut()
     wait_until(lambda: operator.health().get("history") is False, what="the outage is known")
-    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", json.dumps({"spec": {"retention": keep_nothing}}))
+    kubectl.server.patch(job_queues(queue), {"spec": {"retention": keep_nothing}})
     end_runner(kubectl, tenant_namespace, "ends")
-    kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "is-withdrawn", "--type=merge", "-p",
-                '{"spec":{"cancel":true}}')  # fmt: skip
+    kubectl.server.patch(analysis_jobs(tenant_namespace, "is-withdrawn"), {"spec": {"cancel": True}})
     wait_until(reaches(kubectl, tenant_namespace, "ends", "Completed"), 60, "the job ends all the same")
     wait_until(reaches(kubectl, tenant_namespace, "is-withdrawn", "Cancelled"), 90, "the other is cancelled")
     wait_until(lambda: operator.health().get("unrecorded", 0) >= 2, what="both ends wait to be recorded")
@@ -133,7 +131,7 @@ def decided(operator: OperatorProcess) -> float:
 
 
 def names(kubectl: Kubectl, path: str) -> set[str]:
-    return {item["metadata"]["name"] for item in kubectl.read(path)["items"]}
+    return {item["metadata"]["name"] for item in kubectl.server.read(path)["items"]}
 
 
 def deleted(url: str) -> set[str]:

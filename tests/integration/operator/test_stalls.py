@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import redis
 
-from forge_core.cluster import core
+from forge_core.cluster import core, job_queues
 from forge_core.names import STALLED_CONDITION, job_hash
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.cluster
 
 
 def pods_of(kubectl: Kubectl, namespace: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = kubectl.read(core("pods", namespace))["items"]
+    found: list[dict[str, Any]] = kubectl.server.read(core("pods", namespace))["items"]
     return found
 
 
@@ -59,9 +59,9 @@ def attempt(operator: OperatorProcess, uid: str) -> tuple[Any, ...]:
 def test_a_pod_that_stops_beating_is_replaced_and_its_attempt_charged(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
-    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec": {"stall": {"after": "10s"}}}')
+    kubectl.server.patch(job_queues(queue), {"spec": {"stall": {"after": "10s"}}})
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue))
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
     uid = job_of(kubectl, tenant_namespace, "one")["metadata"]["uid"]
     [pod] = pods_of(kubectl, tenant_namespace)

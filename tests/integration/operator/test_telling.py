@@ -1,6 +1,5 @@
 """The whole operator tells: a breach while the job still runs, and a job's end in its tenant's stream."""
 
-import json
 import signal
 from typing import Any
 
@@ -8,6 +7,7 @@ import psycopg
 import pytest
 import redis
 
+from forge_core.cluster import job_queues
 from forge_core.names import events_stream
 from tests.conftest import Kubectl
 from tests.integration.operator.conftest import analysis_job
@@ -28,9 +28,9 @@ def test_a_breach_is_told_while_the_job_runs_and_its_end_is_an_event(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     history_url, redis_url = operator.environment["FORGE_DATABASE_URL"], operator.environment["FORGE_REDIS_URL"]
-    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", json.dumps({"spec": {"sla": {"limit": "3s"}}}))
+    kubectl.server.patch(job_queues(queue), {"spec": {"sla": {"limit": "3s"}}})
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "late", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "late", queue))
     wait_until(lambda: breaches(history_url), 90, "the breach is told")
     assert phase(kubectl, tenant_namespace, "late") == "Running"
     [(alert,)] = breaches(history_url)

@@ -7,6 +7,7 @@ import subprocess
 import psycopg
 import pytest
 
+from forge_core.cluster import analysis_jobs, job_queues
 from forge_core.history.cancellation import Receipt, receipt_of
 from forge_core.history.database import History
 from forge_core.history.notes import What
@@ -52,10 +53,10 @@ def test_a_job_that_waited_is_told_from_its_gate_to_its_record(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    kubectl.run("patch", "jobqueue", queue, "--type=merge", "-p", '{"spec":{"concurrency":1}}')
-    kubectl.apply(analysis_job(tenant_namespace, "first", queue))
+    kubectl.server.patch(job_queues(queue), {"spec": {"concurrency": 1}})
+    kubectl.server.apply(analysis_job(tenant_namespace, "first", queue))
     wait_until(reaches(kubectl, tenant_namespace, "first", "Running"), 60, "the first runs")
-    kubectl.apply(analysis_job(tenant_namespace, "second", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "second", queue))
     wait_until(lambda: "1 of 1" in job_of(kubectl, tenant_namespace, "second").get("status", {}).get("message", ""), 60)
     wait_until(lambda: What.HELD in whats(operator, "second"), what="what holds it is told while it waits")
     [held] = [entry for entry in timeline(operator, "second") if entry.what is What.HELD]
@@ -86,9 +87,9 @@ def test_a_job_cancelled_by_kubectl_has_a_receipt(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue))
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
-    kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "one", "--type=merge", "-p", '{"spec":{"cancel":true}}')
+    kubectl.server.patch(analysis_jobs(tenant_namespace, "one"), {"spec": {"cancel": True}})
     wait_until(reaches(kubectl, tenant_namespace, "one", "Cancelled"), 90, "the job is cancelled")
     wait_until(lambda: receipt(operator, "one").counted_at is not None, what="its end is recorded")
     wait_until(lambda: receipt(operator, "one").last_pod_ended_at is not None, what="its last pod is gone")
@@ -106,7 +107,7 @@ def test_what_the_flight_recorder_does_costs_no_write_on_the_kubernetes_api(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue))
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
     end_runner(kubectl, tenant_namespace, "one")
     wait_until(reaches(kubectl, tenant_namespace, "one", "Completed"), 60, "the job is completed")
@@ -123,7 +124,7 @@ def test_a_restarted_operator_adds_nothing_twice(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue))
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
     wait_until(lambda: What.IMAGE_PULLED in whats(operator, "one"), what="its pull is noted")
     before = timeline(operator, "one")

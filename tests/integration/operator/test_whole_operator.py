@@ -11,7 +11,7 @@ import pytest
 import redis
 from psycopg.types.json import Jsonb
 
-from forge_core.cluster import analysis_jobs, core, jobs
+from forge_core.cluster import analysis_jobs, core, jobs, leases
 from forge_core.messages import ProgressMessage, TerminalMessage, decode_message
 from forge_core.names import job_hash, progress_stream
 from tests.conftest import Kubectl
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.cluster
 
 
 def job_of(kubectl: Kubectl, namespace: str, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = kubectl.read(analysis_jobs(namespace, name))
+    found: dict[str, Any] = kubectl.server.read(analysis_jobs(namespace, name))
     return found
 
 
@@ -37,7 +37,7 @@ def reaches(kubectl: Kubectl, namespace: str, name: str, wanted: str) -> Callabl
 
 def end_runner(kubectl: Kubectl, namespace: str, name: str) -> None:
     """Tell the runner to exit 0."""
-    pods = kubectl.read(core("pods", namespace), labelSelector=f"forge-factory.dev/analysisjob={name}")["items"]
+    pods = kubectl.server.read(core("pods", namespace), labelSelector=f"forge-factory.dev/analysisjob={name}")["items"]
     assert len(pods) == 1
     command = ("-n", namespace, "exec", pods[0]["metadata"]["name"], "--", "redis-cli", "shutdown", "nosave")
 
@@ -59,7 +59,7 @@ def test_an_applied_job_runs_ends_and_is_recorded(
 ) -> None:
     history_url, redis_url = operator.environment["FORGE_DATABASE_URL"], operator.environment["FORGE_REDIS_URL"]
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue))
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
     end_runner(kubectl, tenant_namespace, "one")
     wait_until(reaches(kubectl, tenant_namespace, "one", "Completed"), 60, "the job is completed")
@@ -90,7 +90,7 @@ def test_progress_and_the_score_reach_the_status(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue))
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
     uid = job_of(kubectl, tenant_namespace, "one")["metadata"]["uid"]
     report_progress(operator, tenant_namespace, uid, 42)
@@ -127,22 +127,22 @@ def test_a_third_job_waits_for_a_queue_of_two_and_says_so(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
+    kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
     wait_until(lambda: "2 of 2" in job_of(kubectl, tenant_namespace, "c").get("status", {}).get("message", ""), 60)
-    wait_until(lambda: len(kubectl.read(jobs(tenant_namespace))["items"]) >= 2, what="both Jobs are made")
-    assert len(kubectl.read(jobs(tenant_namespace))["items"]) == 2
+    wait_until(lambda: len(kubectl.server.read(jobs(tenant_namespace))["items"]) >= 2, what="both Jobs are made")
+    assert len(kubectl.server.read(jobs(tenant_namespace))["items"]) == 2
 
 
 def test_a_deleted_job_is_cancelled_in_the_history_also_when_nobody_watched(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str, history_url: str
 ) -> None:
     operator.start()
-    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("seen", "unseen")))
+    kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("seen", "unseen")))
     wait_until(lambda: set(rows(history_url)) == {"seen", "unseen"}, what="both are recorded")
-    kubectl.run("-n", tenant_namespace, "delete", "analysisjob", "seen")
+    kubectl.server.delete(analysis_jobs(tenant_namespace, "seen"))
     wait_until(lambda: rows(history_url)["seen"] == ("Cancelled", "Deleted"), what="the deletion was heard")
     assert operator.end() == 0
-    kubectl.run("-n", tenant_namespace, "delete", "analysisjob", "unseen")
+    kubectl.server.delete(analysis_jobs(tenant_namespace, "unseen"))
     operator.start()
     wait_until(lambda: rows(history_url)["unseen"] == ("Cancelled", "Deleted"), 60, "the deletion was found")
 
@@ -151,11 +151,11 @@ def test_a_running_job_is_cancelled_by_its_spec(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str, history_url: str
 ) -> None:
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue))
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
-    kubectl.run("-n", tenant_namespace, "patch", "analysisjob", "one", "--type=merge", "-p", '{"spec":{"cancel":true}}')
+    kubectl.server.patch(analysis_jobs(tenant_namespace, "one"), {"spec": {"cancel": True}})
     wait_until(reaches(kubectl, tenant_namespace, "one", "Cancelled"), 90, "the job is cancelled")
-    wait_until(lambda: kubectl.read(jobs(tenant_namespace))["items"] == [], what="its Job is gone")
+    wait_until(lambda: kubectl.server.read(jobs(tenant_namespace))["items"] == [], what="its Job is gone")
     wait_until(lambda: rows(history_url)["one"] == ("Cancelled", "Cancelled"), what="it is recorded")
 
 
@@ -163,7 +163,7 @@ def test_a_standby_takes_over_and_the_first_one_s_jobs_go_on(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    kubectl.apply(analysis_job(tenant_namespace, "one", queue))
+    kubectl.server.apply(analysis_job(tenant_namespace, "one", queue))
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
     second = OperatorProcess({**operator.environment, "FORGE_POD_NAME": "second"}, operator.log.with_name("second.log"))
     second.spawn()
@@ -177,7 +177,7 @@ def test_a_standby_takes_over_and_the_first_one_s_jobs_go_on(
         assert time.monotonic() - began > 5, "the Lease of a killed holder runs out first"
         end_runner(kubectl, tenant_namespace, "one")
         wait_until(reaches(kubectl, tenant_namespace, "one", "Completed"), 60, "the job is completed")
-        assert len(kubectl.read(jobs(tenant_namespace))["items"]) == 1
+        assert len(kubectl.server.read(jobs(tenant_namespace))["items"]) == 1
     finally:
         second.end()
 
@@ -187,14 +187,14 @@ def test_a_stopped_operator_gives_its_lease_back_at_once(
 ) -> None:
     operator.start()
     assert operator.end() == 0
-    assert kubectl.get("-n", tenant_namespace, "lease", "forge-operator")["spec"]["holderIdentity"] == ""
+    assert kubectl.server.get(leases(tenant_namespace, "forge-operator"))["spec"]["holderIdentity"] == ""
 
 
 def test_the_sizes_are_right_again_after_the_operator_was_killed_and_its_counters_begin_anew(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
     operator.start()
-    kubectl.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
+    kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
     wait_until(reaches(kubectl, tenant_namespace, "a", "Running"), 60, "the first job runs")
     end_runner(kubectl, tenant_namespace, "a")
     sizes = [
@@ -220,9 +220,9 @@ def test_of_two_manifests_that_do_one_job_again_the_first_is_carried_out(
 ) -> None:
     operator.start()
     origin = "0b4bb5a5-7a42-4f0e-9b39-0fd2b3f5c1de"
-    kubectl.apply(analysis_job(tenant_namespace, "first", queue, retryOf=origin))
+    kubectl.server.apply(analysis_job(tenant_namespace, "first", queue, retryOf=origin))
     wait_until(reaches(kubectl, tenant_namespace, "first", "Running"), 60, "the first runs")
-    kubectl.apply(analysis_job(tenant_namespace, "a-second", queue, retryOf=origin))
+    kubectl.server.apply(analysis_job(tenant_namespace, "a-second", queue, retryOf=origin))
     wait_until(reaches(kubectl, tenant_namespace, "a-second", "Failed"), 60, "the second is refused")
     assert (
         "AnalysisJob first does the same job again"

@@ -117,7 +117,8 @@ def _too_long(_number: int, _frame: FrameType | None) -> None:
 
 
 def _prepare_for_properties() -> None:
-    """A guess that does not hold is dropped: nobody asks for its simplest counterexample, which takes long to find."""
+    """A guess that does not hold is dropped: nobody asks for its simplest counterexample, which takes long to find, nor
+    for a patch with it, for which a parser is imported if there is one."""
     from hypothesis import Phase, settings  # noqa: PLC0415 - slow to import, and not always needed
 
     from forge_kinds.test_generation.inside import tables  # noqa: PLC0415
@@ -125,6 +126,7 @@ def _prepare_for_properties() -> None:
     tables.lay_out()
     settings.register_profile("guesses", phases=(Phase.explicit, Phase.reuse, Phase.generate))
     settings.load_profile("guesses")
+    sys.modules["hypothesis.extra._patching"] = None  # type: ignore[assignment]  # as if it could not be imported
 
 
 def main() -> None:
