@@ -41,7 +41,7 @@ class HostOperator:
     def start(self) -> None:
         """Start the program; one that was killed must be reaped first."""
         assert self._process is None
-        self._process = Forked("forge_operator.program", self._environment, self.log)
+        self._process = Forked.program("forge_operator.program", self._environment, self.log)
 
     def reap(self) -> int:
         """Wait for its end; the exit code (-9 when it was killed)."""

@@ -5,7 +5,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from forge_core.cluster import analysis_jobs
 from forge_core.phase import Phase
 from tests.e2e.forge import TENANT_NAMESPACE, Forge, Jobs
 from tests.services.waiting import wait_until
@@ -74,7 +73,7 @@ def test_a_job_cancelled_through_the_api_has_a_receipt(
 def test_a_job_cancelled_by_kubectl_says_so(forge: Forge, jobs: Jobs, long_repository: str) -> None:
     name = jobs.submit(long_repository, jobs.queue(paused=True))
     wait_until(lambda: forge.phase(name) == Phase.QUEUED)
-    forge.kubectl.server.patch(analysis_jobs(TENANT_NAMESPACE, name), {"spec": {"cancel": True}})
+    forge.kubectl.run("-n", TENANT_NAMESPACE, "patch", "aj", name, "--type=merge", "-p", '{"spec": {"cancel": true}}')
     uid = forge.wait_for(name, Phase.CANCELLED)["metadata"]["uid"]
     with forge.api() as api:
         entries = timeline_with(api, uid, "cancel-asked")

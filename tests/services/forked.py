@@ -1,29 +1,36 @@
-"""Programs of ours as processes that are forked from one that has imported them.
+"""Processes of ours that are forked from one that has imported the operator, more than a second's work of a processor.
 
-The same program with the same environment; only its imports, more than a second of a processor each time, are those of
-the session's first. That `python -m` starts it too is seen in pods.
+Of each session of tests that one is the first; the rest is the same as with an interpreter of their own: a process, its
+environment, its end by any signal.
 """
 
 import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from kubernetes.aio.config import kube_config as aio_kube_config
+from kubernetes.config import kube_config
 
 FORKS: Final = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["forge_operator.program"])
 
 
 class Forked:
-    """A process of a program, by its module with `main()`; what it prints is added to `log`."""
+    """A process that calls a function of a module with these arguments."""
 
-    def __init__(self, program: str, environment: Mapping[str, str], log: Path) -> None:
-        self._process: ForkServerProcess = FORKS.Process(target=_run, args=(program, dict(environment), str(log)))
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._process = FORKS.Process(target=function, args=arguments)
         self._process.start()
+
+    @classmethod
+    def program(cls, module: str, environment: Mapping[str, str], log: Path) -> "Forked":
+        """The program whose `main()` a module has; what it prints is added to `log`."""
+        return cls(_run, module, dict(environment), log)
 
     @property
     def pid(self) -> int:
@@ -53,10 +60,12 @@ class Forked:
         self.wait()
 
 
-def _run(program: str, environment: dict[str, str], log: str) -> None:
+def _run(module: str, environment: Mapping[str, str], log: Path) -> None:
     os.environ.clear()
     os.environ.update(environment)
-    with Path(log).open("ab", buffering=0) as file:
+    for client in (kube_config, aio_kube_config):  # both have read it while they were imported
+        client.KUBE_CONFIG_DEFAULT_LOCATION = environment["KUBECONFIG"]
+    with log.open("ab", buffering=0) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.exit(import_module(program).main())
+    sys.exit(import_module(module).main())

@@ -35,7 +35,7 @@ class OperatorProcess:
     def spawn(self) -> None:
         """Start it and don't wait."""
         environment = {**os.environ, **self.environment, "FORGE_PORT": str(self.port)}
-        self.process = Forked("forge_operator.program", environment, self.log)
+        self.process = Forked.program("forge_operator.program", environment, self.log)
 
     def health(self) -> dict[str, Any]:
         """What /readyz answers, {} while nothing does."""

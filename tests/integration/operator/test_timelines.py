@@ -7,7 +7,7 @@ import subprocess
 import psycopg
 import pytest
 
-from forge_core.cluster import analysis_jobs, job_queues
+from forge_core.cluster import job_queues
 from forge_core.history.cancellation import Receipt, receipt_of
 from forge_core.history.database import History
 from forge_core.history.notes import What
@@ -89,7 +89,7 @@ def test_a_job_cancelled_by_kubectl_has_a_receipt(
     operator.start()
     kubectl.server.apply(analysis_job(tenant_namespace, "one", queue))
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
-    kubectl.server.patch(analysis_jobs(tenant_namespace, "one"), {"spec": {"cancel": True}})
+    kubectl.run("-n", tenant_namespace, "patch", "aj", "one", "--type=merge", "-p", '{"spec": {"cancel": true}}')
     wait_until(reaches(kubectl, tenant_namespace, "one", "Cancelled"), 90, "the job is cancelled")
     wait_until(lambda: receipt(operator, "one").counted_at is not None, what="its end is recorded")
     wait_until(lambda: receipt(operator, "one").last_pod_ended_at is not None, what="its last pod is gone")

@@ -2,15 +2,12 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,9 +22,10 @@ from forge_core.phase import Phase
 from forge_core.progress import Progress
 from forge_operator.metrics import Metrics
 from forge_operator.outbox.publishing import EventPublisher
+from tests.integration.outbox.publisher_program import publish
+from tests.services.forked import Forked
 from tests.services.waiting import eventually
 
-PROGRAM = Path(__file__).parent / "publisher_program.py"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -114,15 +112,13 @@ def by_job(events: list[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 @contextmanager
-def publisher(database: str, redis_url: str, *die: str | int) -> Iterator[subprocess.Popen[bytes]]:
+def publisher(database: str, redis_url: str, *die: str | int) -> Iterator[Forked]:
     """A publisher's process; killed at the end, unless it was before."""
-    wanted = json.dumps({"database": database, "redis": redis_url, "die": list(die)})
-    process = subprocess.Popen([sys.executable, str(PROGRAM), wanted])
+    process = Forked(publish, database, redis_url, list(die))
     try:
         yield process
     finally:
         process.kill()
-        process.wait(60)
 
 
 @dataclass

@@ -1,14 +1,11 @@
-"""A publisher as a process of its own, which may be told to kill itself at one step: argv is JSON.
+"""A publisher as a process of its own, which may be told to kill itself at one step.
 
-`die` names a call of its two services, `before` or `after` it, and which one in order:
-{"database": URL, "redis": URL, "die": ["after", "publish_events", 2]}.
+`die` names a call of its two services, `before` or `after` it, and which one in order: ["after", "publish_events", 2].
 """
 
 import asyncio
-import json
 import os
 import signal
-import sys
 from collections import Counter
 from typing import Any
 
@@ -48,16 +45,15 @@ class Mortal:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def main(wanted: dict[str, Any]) -> None:
+def publish(database: str, redis_url: str, die: list[Any]) -> None:
     """Publish until killed."""
+    asyncio.run(_publish(database, redis_url, die))
+
+
+async def _publish(database: str, redis_url: str, die: list[Any]) -> None:
     publishing.BATCH = BATCH  # type: ignore[misc]  # several batches of few events
     calls: Counter[str] = Counter()
-    die = wanted.get("die", [])
-    async with History.connect(wanted["database"]) as history, Progress.connect(wanted["redis"]) as progress:
+    async with History.connect(database) as history, Progress.connect(redis_url) as progress:
         outbox: Any = Mortal(Outbox(history), die, calls)
         streams: Any = Mortal(progress, die, calls)
         await EventPublisher(outbox, streams, Metrics(list), lambda: True).keep()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(json.loads(sys.argv[1])))
