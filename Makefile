@@ -1,7 +1,7 @@
 # Everything a developer does here, by name. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-analysis run-kinds run-runners run-cluster run-operator run-queues run-e2e run-endings run-chart run-demos run-faults run-killed run-promises kwok \
+.PHONY: help up down images install token demo python packages check format unit integration e2e test ready run-integration run-api run-analysis run-refactoring run-test-generation run-runners run-pod-faults run-cluster run-operator run-queues run-e2e run-endings run-chart run-demos run-faults run-killed run-promises kwok \
   bench-latency bench-analysis bench-refactoring bench-resources bench-test-generation bench-throughput bench-scale bench-faults bench-webhooks crds format-check lint types types-local-cluster imports chart scripts
 
 export PATH := $(CURDIR)/.local/bin:$(PATH)
@@ -10,7 +10,7 @@ export MYPY_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/forge-jobs/mypy
 unexport PYTHONDONTWRITEBYTECODE   # else each program of a session compiles all that it imports, every time
 BIN := .venv/bin
 WITH_PODS := run-operator run-queues run-killed run-e2e run-endings run-chart run-demos   # sessions of tests, see below
-WITHOUT_CLUSTER := run-integration run-api run-analysis run-kinds run-runners
+WITHOUT_CLUSTER := run-pod-faults run-test-generation run-refactoring run-runners run-analysis run-integration run-api   # the longest first
 # A temporary folder of its own for each session: sessions that run side by side remove one another's otherwise.
 PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BEFORE) $(BIN)/python -m pytest -q --basetemp="$$folder/pytest"
 TENANT ?= demo
@@ -45,7 +45,7 @@ demo: install python ## a real job of a kind, watched: make demo [KIND=analysis]
 
 test: packages python ## everything, from a clean clone on
 	@$(MAKE) --no-print-directory -j3 --output-sync=target check unit ready
-	@$(MAKE) --no-print-directory -j9 --output-sync=target $(WITH_PODS) run-faults run-cluster $(WITHOUT_CLUSTER) run-promises
+	@$(MAKE) --no-print-directory -j11 --output-sync=target $(WITH_PODS) run-faults run-cluster $(WITHOUT_CLUSTER) run-promises
 
 ready:   # by itself, so that the cluster starts while others compute
 	@$(MAKE) --no-print-directory install kwok
@@ -94,11 +94,10 @@ run-cluster $(WITHOUT_CLUSTER): BEFORE = nice
 run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
 	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator
 
-OF_KINDS := $(addprefix tests/integration/,refactoring test_generation workspace)
 $(WITHOUT_CLUSTER): run-operator run-queues   # they fill the time that those with pods leave
 
 run-integration:
-	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,$(addprefix tests/integration/,operator api analysis runner) $(OF_KINDS))
+	@$(PYTEST) --durations=5 -m "not cluster" tests/integration $(addprefix --ignore=,$(addprefix tests/integration/,operator api analysis runner refactoring test_generation workspace))
 
 run-api:
 	@$(PYTEST) --durations=5 -m "not cluster" tests/integration/api
@@ -106,11 +105,17 @@ run-api:
 run-analysis:
 	@$(PYTEST) --durations=5 tests/integration/analysis
 
-run-kinds:
-	@$(PYTEST) --durations=5 $(OF_KINDS)
+run-refactoring:
+	@$(PYTEST) --durations=5 tests/integration/refactoring tests/integration/workspace
+
+run-test-generation:
+	@$(PYTEST) --durations=5 tests/integration/test_generation
 
 run-runners:
-	@$(PYTEST) --durations=5 tests/integration/runner
+	@$(PYTEST) --durations=5 tests/integration/runner --ignore=tests/integration/runner/faults
+
+run-pod-faults:
+	@$(PYTEST) --durations=5 tests/integration/runner/faults
 
 run-promises: run-faults run-cluster   # alone on the cluster: the API server stands still in it
 	@$(PYTEST) tests/e2e/promises
