@@ -88,8 +88,8 @@ run-demos:
 run-faults: $(WITH_PODS)
 	@$(PYTEST) --durations=5 tests/e2e/faults
 
-# make hands this on to the sessions that they wait for, which leave more to their pods by it.
-run-cluster $(WITHOUT_CLUSTER): BEFORE = nice
+run-operator run-queues run-killed run-chart: BEFORE = nice   # they leave more to their pods by it
+run-cluster $(WITHOUT_CLUSTER): private BEFORE = nice -n 19   # private: not of those that they wait for
 
 run-cluster: run-operator run-queues run-killed run-chart   # the API server alone; run-chart changes the definitions
 	@$(PYTEST) --durations=5 -m cluster tests/integration --ignore=tests/integration/operator

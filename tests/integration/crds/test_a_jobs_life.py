@@ -138,7 +138,7 @@ def test_a_bad_status_is_refused(kubectl: Kubectl, made: Made, case: str) -> Non
 def test_a_new_job_is_queued_before_anybody_writes_its_status(kubectl: Kubectl, made: Made, place: str) -> None:
     name = made()["metadata"]["name"]
     assert kubectl.server.get(analysis_jobs(place, name))["status"] == {"phase": "Queued"}
-    listed = kubectl.server.get(analysis_jobs(place, "--field-selector=status.phase=Queued"))["items"]
+    listed = kubectl.server.items(analysis_jobs(place), fieldSelector="status.phase=Queued")
     assert name in [job["metadata"]["name"] for job in listed]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from forge_core.assignment import Sandbox
-from forge_kinds.test_generation import budgeting, generate
+from forge_kinds.test_generation import generate
 from forge_runner.kinds import Result
 from forge_runner.workspace.checkout import Options
 from tests.integration.workspace.reports import Remembered, an_assignment
@@ -72,12 +72,6 @@ def server() -> Iterator[SandboxServer]:
     """One sandbox for all: what one of them does must not reach the next."""
     with sandbox_server() as running:
         yield running
-
-
-@pytest.fixture(autouse=True)
-def _short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Six seconds for a target are enough for modules of a screen; the budget stays that of a slow machine."""
-    monkeypatch.setattr(budgeting, "LONGEST", 15.0)
 
 
 @pytest.fixture
