@@ -8,6 +8,7 @@ import base64
 import re
 import ssl
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from tests.services.waiting import wait_until
 Manifest = dict[str, Any]
 STRICT: Final = {"fieldValidation": "Strict"}
 """A field that isn't in the schema is refused, as with kubectl."""
+
+
+MOST_TIMES_PUT_OFF: Final = 10
 
 
 class Refused(Exception):
@@ -47,7 +51,7 @@ class ApiServer:
 
     def read(self, path: str, **query: str) -> Any:
         """The JSON at a path, None when there is no such object. Raises httpx2.HTTPError for every other refusal."""
-        answer = _client(self.kubeconfig).get(path, params=query)
+        answer = self._answer("GET", path, params=query)
         if answer.status_code == httpx2.codes.NOT_FOUND:
             return None
         return answer.raise_for_status().json()
@@ -73,7 +77,7 @@ class ApiServer:
 
     def post(self, path: str, body: Manifest) -> Any:
         """What a subresource answers. Raises Refused."""
-        return _written(_client(self.kubeconfig).post(path, json=body, params=STRICT))
+        return _written(self._answer("POST", path, json=body, params=STRICT))
 
     def token(self, namespace: str, account: str, **spec: Any) -> str:
         """A token of a ServiceAccount, as a TokenRequest's spec has it."""
@@ -93,18 +97,27 @@ class ApiServer:
         self._patch(path, change, MERGE_PATCH, STRICT)
 
     def _patch(self, path: str, body: Manifest, content: str, query: dict[str, str]) -> None:
-        _written(_client(self.kubeconfig).patch(path, json=body, params=query, headers={"Content-Type": content}))
+        _written(self._answer("PATCH", path, json=body, params=query, headers={"Content-Type": content}))
 
     def delete(self, *paths: str, wait: bool = True, **options: Any) -> None:
         """Delete objects, and if `wait` see them gone; what isn't there is fine. Raises Refused."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background", **options}
         gone = []
         for path in paths:
-            answer = _client(self.kubeconfig).request("DELETE", path, json=body)
+            answer = self._answer("DELETE", path, json=body)
             if answer.status_code != httpx2.codes.NOT_FOUND:
                 gone.append((path, _uid(_written(answer))))
         for path, uid in gone if wait else ():
             wait_until(partial(self._gone, path, uid), 110, f"{path} is gone")
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """As kubectl does, asks again what the API server puts off: a kind whose definition has changed, say."""
+        for _ in range(MOST_TIMES_PUT_OFF):
+            answer = _client(self.kubeconfig).request(method, path, **options)
+            if answer.status_code != httpx2.codes.TOO_MANY_REQUESTS:
+                break
+            time.sleep(float(answer.headers.get("Retry-After") or 1))
+        return answer
 
     def _gone(self, path: str, uid: str) -> bool:
         """Whether nothing, or another object than that of this UID, is at a path."""
