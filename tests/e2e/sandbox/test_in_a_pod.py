@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from forge_core.cluster import job_queues
 from forge_core.phase import Phase
 from tests.e2e.forge import Forge, Jobs
 from tests.services.waiting import wait_until
@@ -145,8 +144,7 @@ def test_a_change_that_makes_a_test_fail_is_left_out_of_the_patch(
 def test_a_queue_without_a_sandbox_gives_its_pods_none_and_refuses_to_verify(
     forge: Forge, jobs: Jobs, serve: Callable[..., str]
 ) -> None:
-    queue = jobs.queue("refactoring")
-    forge.kubectl.server.patch(job_queues(queue), {"spec": {"sandbox": None}})
+    queue = jobs.queue("refactoring", sandbox=None)
     config = {"imports": ["remove-unused"], "verify": {"pytest": True}}
     job = forge.wait_for(jobs.submit(serve({"app.py": UNUSED}), queue, config=config), Phase.FAILED)
     assert "no sandbox" in job["status"]["message"]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 
 def edit(kubectl: Kubectl, queue: str, **spec: Any) -> None:
-    """As `kubectl edit jq` does."""
+    """As `kubectl edit jq` does; a job applied at once may be seen by the operator before it."""
     kubectl.server.patch(job_queues(queue), {"spec": spec})
 
 
@@ -36,7 +36,7 @@ def said(kubectl: Kubectl, namespace: str, name: str, words: str) -> None:
 
 def started(kubectl: Kubectl, namespace: str) -> set[str]:
     """Names of the AnalysisJobs that were given a Job."""
-    made = kubectl.server.read(jobs(namespace))["items"]
+    made = kubectl.server.items(jobs(namespace))
     return {job["metadata"]["ownerReferences"][0]["name"] for job in made}
 
 
@@ -74,8 +74,8 @@ def test_a_queues_concurrency_is_raised_and_lowered_under_load(
 def test_pause_rate_classes_and_selector_are_changed_while_a_job_waits(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
-    operator.start()
     edit(kubectl, queue, paused=True)
+    operator.start()
     kubectl.server.apply(analysis_job(tenant_namespace, "one", queue, resourceClass="small"))
     said(kubectl, tenant_namespace, "one", "is paused")
     edit(kubectl, queue, paused=False, resourceClasses={"small": None, "other": {}}, defaultResourceClass="other")
@@ -94,8 +94,8 @@ def test_pause_rate_classes_and_selector_are_changed_while_a_job_waits(
 def test_a_waiting_jobs_priority_is_changed_and_the_order_follows(
     operator: OperatorProcess, kubectl: Kubectl, tenant_namespace: str, queue: str
 ) -> None:
-    operator.start()
     edit(kubectl, queue, paused=True, concurrency=1)
+    operator.start()
     kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue, priority=50) for name in ("a", "b", "c")))
     kubectl.server.patch(analysis_jobs(tenant_namespace, "c"), {"spec": {"priority": 1}})
     said(kubectl, tenant_namespace, "c", "is paused")
@@ -128,11 +128,12 @@ def test_tenants_share_a_queue_by_their_weights_and_keep_to_their_caps(
     assert [len(started(kubectl, ns)) for ns in namespaces] == [3, 1]
 
     annotate(kubectl, second_tenant, {MAX_RUNNING_ANNOTATION: "2", WEIGHT_ANNOTATION: "many"})
+    ignored = "annotation forge-factory.dev/weight is ignored: 'many'"
+    wait_until(lambda: ignored in operator.log.read_text(), what="the tenant's terms are known before there is room")
     edit(kubectl, queue, concurrency=10)
     wait_until(lambda: [len(started(kubectl, ns)) for ns in namespaces] == [4, 2], 60, "the cap holds")
     waits = f"Waiting: tenant {second_tenant} runs 2 of the 2 jobs that it may, over all queues"
     said(kubectl, second_tenant, "job-3", waits)
-    assert "annotation forge-factory.dev/weight is ignored: 'many'" in operator.log.read_text()
     annotate(kubectl, second_tenant, {MAX_RUNNING_ANNOTATION: None})
     wait_until(lambda: len(started(kubectl, second_tenant)) == 4, 60, "without a cap they start")
 
