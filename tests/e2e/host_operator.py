@@ -17,7 +17,7 @@ import yaml
 
 from forge_core.cluster import core
 from tests.e2e.release import Place, Release
-from tests.services.api_server import deployments
+from tests.services.api_server import apps
 from tests.services.forked import Forked
 from tests.services.ports import free_port
 
@@ -85,7 +85,7 @@ def host_operator(release: Release, folder: Path, ways: Ways) -> Iterator[HostOp
 def _environment(release: Release) -> dict[str, str]:
     """The variables of the operator's container, secrets resolved."""
     kubectl, namespace = release.kubectl, release.namespace
-    template = kubectl.server.get(deployments(namespace, "forge-operator"))["spec"]["template"]["spec"]
+    template = kubectl.server.get(apps("deployments", namespace, "forge-operator"))["spec"]["template"]["spec"]
     variables = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "PYTHONUNBUFFERED": "1"}
     for entry in template["containers"][0].get("env", []):
         source: dict[str, Any] = entry.get("valueFrom", {})

@@ -41,7 +41,7 @@ def _succeeded(forge: Forge, name: str) -> bool:
 
 def clean_ups(forge: Forge, schedule: str) -> list[dict[str, Any]]:
     """The AnalysisJobs of a schedule, oldest first."""
-    found = forge.kubectl.server.read(analysis_jobs(SYSTEM), labelSelector=f"{SCHEDULE_LABEL}={schedule}")["items"]
+    found = forge.kubectl.server.items(analysis_jobs(SYSTEM), labelSelector=f"{SCHEDULE_LABEL}={schedule}")
     return sorted(found, key=lambda job: (job["metadata"]["creationTimestamp"], job["metadata"]["name"]))
 
 

@@ -27,9 +27,8 @@ from tests.services.waiting import wait_until
 Manifest = dict[str, Any]
 STRICT: Final = {"fieldValidation": "Strict"}
 """A field that isn't in the schema is refused, as with kubectl."""
-
-
-MOST_TIMES_PUT_OFF: Final = 10
+MOST_TIMES: Final = 10
+"""That a request is made which is put off each time."""
 
 
 class Refused(Exception):
@@ -69,7 +68,7 @@ class ApiServer:
 
     def create(self, manifest: Manifest) -> Any:
         """Make an object that isn't there. Raises Refused."""
-        return self.post(resource_path(self.kubeconfig, manifest, named=False), manifest)
+        return self.post(self._list_of(manifest), manifest)
 
     def namespace(self, name: str, labels: dict[str, str] | None = None) -> None:
         """Make a namespace, or label one that is there."""
@@ -88,7 +87,7 @@ class ApiServer:
     def apply(self, *manifests: Manifest) -> None:
         """Server-side apply, whoever else owns a field. Raises Refused."""
         for manifest in manifests:
-            path = resource_path(self.kubeconfig, manifest)
+            path = f"{self._list_of(manifest)}/{manifest['metadata']['name']}"
             query = STRICT | {"fieldManager": "tests", "force": "true"}
             self._patch(path, manifest, APPLY_PATCH, query)
 
@@ -110,9 +109,16 @@ class ApiServer:
         for path, uid in gone if wait else ():
             wait_until(partial(self._gone, path, uid), 110, f"{path} is gone")
 
+    def _list_of(self, manifest: Manifest) -> str:
+        """Path of the list that it belongs into; of a namespaced kind, default's if it names no namespace."""
+        version = manifest["apiVersion"]
+        plural, namespaced = _resources(self, version)[manifest["kind"]]
+        place = f"/namespaces/{manifest['metadata'].get('namespace', 'default')}" if namespaced else ""
+        return f"{_group(version)}{place}/{plural}"
+
     def _answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
         """As kubectl does, asks again what the API server puts off: a kind whose definition has changed, say."""
-        for _ in range(MOST_TIMES_PUT_OFF):
+        for _ in range(MOST_TIMES):
             answer = _client(self.kubeconfig).request(method, path, **options)
             if answer.status_code != httpx2.codes.TOO_MANY_REQUESTS:
                 break
@@ -139,9 +145,9 @@ def _written(answer: httpx2.Response) -> Any:
         raise Refused(answer.text) from None
 
 
-def deployments(namespace: str, name: str) -> str:
-    """Path of a Deployment."""
-    return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+def apps(plural: str, namespace: str, name: str = "") -> str:
+    """Path of a kind of the group `apps`: `apps("deployments", "team-a", "d")`, or of all of a namespace."""
+    return f"/apis/apps/v1/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")
 
 
 def definition(name: str) -> str:
@@ -150,21 +156,14 @@ def definition(name: str) -> str:
 
 
 @cache
-def _resources(kubeconfig: Path, api_version: str) -> dict[str, tuple[str, bool]]:
+def _resources(server: ApiServer, api_version: str) -> dict[str, tuple[str, bool]]:
     """The API server's own names of the kinds of a group and version, and whether they are namespaced."""
-    prefix = f"/{'apis' if '/' in api_version else 'api'}/{api_version}"
-    found = _client(kubeconfig).get(prefix).raise_for_status().json()["resources"]
-    return {
-        each["kind"]: (f"{prefix}{{}}/{each['name']}", each["namespaced"]) for each in found if "/" not in each["name"]
-    }
+    found = server.get(_group(api_version))["resources"]
+    return {each["kind"]: (each["name"], each["namespaced"]) for each in found if "/" not in each["name"]}
 
 
-def resource_path(kubeconfig: Path, manifest: Manifest, *, named: bool = True) -> str:
-    """Where an object is, or (not `named`) the list that it belongs into; a namespaced one's without one: default."""
-    form, namespaced = _resources(kubeconfig, manifest["apiVersion"])[manifest["kind"]]
-    metadata = manifest["metadata"]
-    place = f"/namespaces/{metadata.get('namespace', 'default')}" if namespaced else ""
-    return form.format(place) + (f"/{metadata['name']}" if named else "")
+def _group(api_version: str) -> str:
+    return f"/{'apis' if '/' in api_version else 'api'}/{api_version}"
 
 
 @cache

@@ -18,6 +18,7 @@ from forge_core.phase import Phase
 from tests.conftest import LOCAL, Kubectl
 from tests.e2e.forge import Forge, Jobs
 from tests.e2e.release import Release, second_release
+from tests.services.api_server import apps
 from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
@@ -113,7 +114,7 @@ def test_a_job_is_done_recorded_and_told_with_services_of_others(
 
     wait_until(lambda: asked("redis", *redis, "xlen", stream) == "1", what="its end is told")
     assert asked("postgres", *postgres, row) == Phase.COMPLETED
-    own = outside.kubectl.server.items(f"/apis/apps/v1/namespaces/{release.namespace}/statefulsets")
+    own = outside.kubectl.server.items(apps("statefulsets", release.namespace))
     assert own == [], "it has brought no server of its own"
     jobs.clear()
 

@@ -21,7 +21,7 @@ from tests.builders.chart import CHART
 from tests.builders.manifests import analysis_job
 from tests.conftest import Kubectl
 from tests.e2e.release import Release, second_release
-from tests.services.api_server import definition, deployments
+from tests.services.api_server import apps, definition
 from tests.services.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
@@ -96,9 +96,8 @@ def test_a_rollback_goes_back_and_keeps_definitions_and_passwords(release: Relea
     before = release.secrets()
     release.helm("rollback", "1", "--wait", "--timeout=5m")
     assert release.secrets() == before
-    containers = kubectl.server.get(deployments(release.namespace, "forge-operator"))["spec"]["template"]["spec"][
-        "containers"
-    ]
+    deployed = kubectl.server.get(apps("deployments", release.namespace, "forge-operator"))
+    containers = deployed["spec"]["template"]["spec"]["containers"]
     level = next(item for item in containers[0]["env"] if item["name"] == "FORGE_LOG_LEVEL")
     assert level["value"] == "INFO"
     assert knows_the_field(kubectl), "a definition is never set back: jobs may use the field already"

@@ -15,8 +15,7 @@ def test_cancel_by_spec_ends_the_pod_and_the_job(
 ) -> None:
     name = jobs.submit(long_repository, slow_queue)
     forge.running_pod(name)
-    forge.kubectl.server.patch(analysis_jobs(TENANT_NAMESPACE, name), {"spec": {"cancel": True}}
-    )  # fmt: skip
+    forge.kubectl.server.patch(analysis_jobs(TENANT_NAMESPACE, name), {"spec": {"cancel": True}})
     job = forge.wait_for(name, Phase.CANCELLED)
     assert job["status"]["completedAt"]
     wait_until(lambda: not forge.pods(name) and not forge.batch_jobs(name), what="nothing of it is left")

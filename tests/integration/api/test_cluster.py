@@ -67,7 +67,7 @@ class Place:
         metadata = {"annotations": {ATTEMPTS_ANNOTATION: "2"}, **owned(ANALYSIS_JOB_KIND, job)}
         self.create("Job", name, metadata=metadata, spec={"template": {"spec": template}})
         pods = wait_until(
-            lambda: self.kubectl.server.read(core("pods", self.namespace), labelSelector=f"job-name={name}")["items"]
+            lambda: self.kubectl.server.items(core("pods", self.namespace), labelSelector=f"job-name={name}")
         )
         pod: dict[str, Any] = pods[0]
         return pod

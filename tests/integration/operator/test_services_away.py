@@ -131,7 +131,7 @@ def decided(operator: OperatorProcess) -> float:
 
 
 def names(kubectl: Kubectl, path: str) -> set[str]:
-    return {item["metadata"]["name"] for item in kubectl.server.read(path)["items"]}
+    return {item["metadata"]["name"] for item in kubectl.server.items(path)}
 
 
 def deleted(url: str) -> set[str]:

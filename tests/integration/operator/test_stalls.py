@@ -22,7 +22,7 @@ pytestmark = pytest.mark.cluster
 
 
 def pods_of(kubectl: Kubectl, namespace: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = kubectl.server.read(core("pods", namespace))["items"]
+    found: list[dict[str, Any]] = kubectl.server.items(core("pods", namespace))
     return found
 
 

@@ -37,7 +37,7 @@ def reaches(kubectl: Kubectl, namespace: str, name: str, wanted: str) -> Callabl
 
 def end_runner(kubectl: Kubectl, namespace: str, name: str) -> None:
     """Tell the runner to exit 0."""
-    pods = kubectl.server.read(core("pods", namespace), labelSelector=f"forge-factory.dev/analysisjob={name}")["items"]
+    pods = kubectl.server.items(core("pods", namespace), labelSelector=f"forge-factory.dev/analysisjob={name}")
     assert len(pods) == 1
     command = ("-n", namespace, "exec", pods[0]["metadata"]["name"], "--", "redis-cli", "shutdown", "nosave")
 
@@ -129,8 +129,8 @@ def test_a_third_job_waits_for_a_queue_of_two_and_says_so(
     operator.start()
     kubectl.server.apply(*(analysis_job(tenant_namespace, name, queue) for name in ("a", "b", "c")))
     wait_until(lambda: "2 of 2" in job_of(kubectl, tenant_namespace, "c").get("status", {}).get("message", ""), 60)
-    wait_until(lambda: len(kubectl.server.read(jobs(tenant_namespace))["items"]) >= 2, what="both Jobs are made")
-    assert len(kubectl.server.read(jobs(tenant_namespace))["items"]) == 2
+    wait_until(lambda: len(kubectl.server.items(jobs(tenant_namespace))) >= 2, what="both Jobs are made")
+    assert len(kubectl.server.items(jobs(tenant_namespace))) == 2
 
 
 def test_a_deleted_job_is_cancelled_in_the_history_also_when_nobody_watched(
@@ -155,7 +155,7 @@ def test_a_running_job_is_cancelled_by_its_spec(
     wait_until(reaches(kubectl, tenant_namespace, "one", "Running"), 60, "the job runs")
     kubectl.server.patch(analysis_jobs(tenant_namespace, "one"), {"spec": {"cancel": True}})
     wait_until(reaches(kubectl, tenant_namespace, "one", "Cancelled"), 90, "the job is cancelled")
-    wait_until(lambda: kubectl.server.read(jobs(tenant_namespace))["items"] == [], what="its Job is gone")
+    wait_until(lambda: kubectl.server.items(jobs(tenant_namespace)) == [], what="its Job is gone")
     wait_until(lambda: rows(history_url)["one"] == ("Cancelled", "Cancelled"), what="it is recorded")
 
 
@@ -177,7 +177,7 @@ def test_a_standby_takes_over_and_the_first_one_s_jobs_go_on(
         assert time.monotonic() - began > 5, "the Lease of a killed holder runs out first"
         end_runner(kubectl, tenant_namespace, "one")
         wait_until(reaches(kubectl, tenant_namespace, "one", "Completed"), 60, "the job is completed")
-        assert len(kubectl.server.read(jobs(tenant_namespace))["items"]) == 1
+        assert len(kubectl.server.items(jobs(tenant_namespace))) == 1
     finally:
         second.end()
 
