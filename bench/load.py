@@ -19,9 +19,9 @@ from bench.place import RELEASE_NAMESPACE, unique
 from bench.simulated import NAMESPACE, TENANT
 from forge_core.attempts import Outcome
 from forge_core.cluster import Cluster, Gone, Raw, Unavailable, Unreachable, core
-from forge_core.messages import ProgressMessage
+from forge_core.messages import ProgressMessage, ProgressUnavailable
 from forge_core.names import JOB_UID_LABEL, QUEUE_LABEL, RUNNER_SERVICE_ACCOUNT, TOKEN_AUDIENCE, redis_user
-from forge_core.progress import Progress, ProgressUnavailable
+from forge_core.progress import Progress
 from forge_runner.internal_api import InternalApi, within
 from forge_runner.result_files import stored
 

@@ -22,7 +22,6 @@ import yaml
 from bench import receiving
 from bench.calibration import calibration_s
 from bench.place import (
-    PAUSE,
     RELEASE_NAMESPACE,
     TENANT_NAMESPACE,
     bare_twin,
@@ -45,6 +44,8 @@ ALONE_LIMIT_S: Final = 5.0
 RATIO_LIMIT: Final = 1.5
 TENANT: Final = "demo"
 SECONDS: Final = 120.0
+LOOKS: Final = 0.5
+"""Seconds between two looks at what came: the times are the receiver's, and each look takes from what is measured."""
 SECRET: Final = "whsec_" + base64.b64encode(b"bench" * 8).decode()
 _CALL: Final = f"""
 import os, urllib.request
@@ -130,7 +131,7 @@ class Bench:
                         first.setdefault(seen["headers"]["webhook-id"], seen["at"])
                 if all(each.message in first for each in begun):
                     return [first[each.message] - each.at for each in begun]
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(LOOKS)
 
     async def tidy(self) -> None:
         """Everything that was made is removed, so that the next round begins on a quiet cluster."""

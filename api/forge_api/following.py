@@ -24,9 +24,9 @@ from forge_api.services import Services
 from forge_api.shapes import View
 from forge_api.views import Analysis, Status
 from forge_core.history.queries import Job, State
-from forge_core.messages import BadMessage, ProgressMessage, decode_message
+from forge_core.messages import BadMessage, ProgressMessage, ProgressUnavailable, decode_message
 from forge_core.phase import Phase
-from forge_core.progress import BEGINNING, Entry, ProgressUnavailable
+from forge_core.progress import BEGINNING, Entry
 
 _TOKEN: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 

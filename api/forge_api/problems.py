@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from forge_core.cluster import ClusterError
 from forge_core.history.database import HistoryUnavailable
 from forge_core.logs import get_logger
-from forge_core.progress import ProgressUnavailable
+from forge_core.messages import ProgressUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = "2"

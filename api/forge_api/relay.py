@@ -18,10 +18,10 @@ from forge_api.metrics import Metrics
 from forge_core.ending import ended
 from forge_core.history.queries import State
 from forge_core.logs import get_logger
-from forge_core.messages import BadMessage, ProgressMessage, TerminalMessage, decode_message
+from forge_core.messages import BadMessage, ProgressMessage, ProgressUnavailable, TerminalMessage, decode_message
 from forge_core.names import progress_stream
 from forge_core.pauses import Pauses
-from forge_core.progress import BEGINNING, Entry, Progress, ProgressUnavailable
+from forge_core.progress import BEGINNING, Entry, Progress
 
 BLOCK_MS: Final = 5000
 LOOK_SECONDS: Final = 5.0

@@ -17,6 +17,10 @@ MAX_LINE: Final = 2000
 """Characters kept of one log line."""
 
 
+class ProgressUnavailable(Exception):
+    """Redis can't be used at the moment (forge_core.progress, which is slow to import, raises it)."""
+
+
 class BadMessage(ValueError):
     """A payload that is too large or does not have the form of a message."""
 

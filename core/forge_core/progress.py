@@ -17,7 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
-from forge_core.messages import MAX_LINE, ProgressMessage, TerminalMessage
+from forge_core.messages import MAX_LINE, ProgressMessage, ProgressUnavailable, TerminalMessage
 from forge_core.names import events_stream, job_hash, log_stream, progress_stream, redis_user, reported_keys
 
 STREAM_LENGTH: Final = 10_000
@@ -30,10 +30,6 @@ SOCKET_SECONDS: Final = 5.0
 BEGINNING: Final = "0-0"
 EVENTS_LENGTH: Final = 10_000
 """CloudEvents kept of a tenant, approximately, unless the installation says otherwise."""
-
-
-class ProgressUnavailable(Exception):
-    """Redis can't be used at the moment."""
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
@@ -17,7 +17,6 @@ from forge_core.exits import Exit, FailureClass
 from forge_core.maintenance import CLEANUP
 from forge_core.messages import Termination
 from forge_core.names import API_URL_ENV, TERMINATION_PATH, TOKEN_PATH_ENV
-from forge_core.progress import Progress
 from forge_runner import last_words
 from forge_runner.ahead import Ahead
 from forge_runner.attempt import Surroundings
@@ -27,10 +26,13 @@ from forge_runner.joblog import Cleaner
 from forge_runner.kinds import KINDS, Kind
 from forge_runner.process import COMMAND
 from forge_runner.reaping import adopt_orphans
-from forge_runner.reporting import Reporter
+from forge_runner.reporting import Reporter, Sink
 from forge_runner.settings import Settings
 from forge_runner.shell import Ending, Shell
 from forge_runner.telling import Teller
+
+if TYPE_CHECKING:
+    from forge_core.progress import Progress
 
 _LAST_FLUSH: Final = 2.0
 
@@ -79,14 +81,27 @@ async def _reporting(settings: Settings, assignment: Assignment) -> AsyncIterato
         yield None
         return
     password = settings.redis_password.get_secret_value()
-    async with Progress.connect(settings.redis_url, settings.redis_username, password) as progress:
-        reporter = Reporter(progress, assignment.tenant, assignment.uid, min(settings.heartbeat, assignment.heartbeat))
-        running = asyncio.ensure_future(reporter.run())
+    async with AsyncExitStack() as stack:
+
+        async def connect() -> Sink:
+            progress = await asyncio.to_thread(_progress)
+            return await stack.enter_async_context(
+                progress.connect(settings.redis_url, settings.redis_username, password)
+            )
+
+        reporter = Reporter(connect, assignment.tenant, assignment.uid, min(settings.heartbeat, assignment.heartbeat))
+        running = asyncio.ensure_future(reporter.run(settings.silent))
         try:
             yield reporter
         finally:
             await ended(running)
             await reporter.flush(_LAST_FLUSH)
+
+
+def _progress() -> "type[Progress]":
+    from forge_core.progress import Progress  # noqa: PLC0415 - slow to import, and not always needed
+
+    return Progress
 
 
 def _handed_on(settings: Settings, assignment: Assignment) -> dict[str, str]:

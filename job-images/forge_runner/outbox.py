@@ -74,6 +74,12 @@ class Outbox:
         self._lines.extendleft(reversed(kept))
         self._beaten = NEVER
 
+    def clear(self) -> None:
+        """Nothing of it is to be told any more."""
+        self._state = None
+        self._lines.clear()
+        self._dropped = 0
+
     def take_dropped(self) -> int:
         """How many lines gave way since this was asked last."""
         dropped, self._dropped = self._dropped, 0

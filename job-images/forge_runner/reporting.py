@@ -1,17 +1,20 @@
 """Tells Redis what the outbox holds, at most four times a second; Redis away never harms the work.
 
+A kind whose attempts are over in a moment is silent for a while (the setting `silent`): what is over by then is told by
+its outcome alone, and its runner never knows Redis, whose client takes longer to import than a delivery takes in all.
+
 Refused credentials (a restarted Redis has forgotten its users) are Redis away: it is tried again until it is back.
 """
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from forge_core.messages import ProgressMessage
+from forge_core.messages import ProgressMessage, ProgressUnavailable
 from forge_core.pauses import Pauses
-from forge_core.progress import ProgressUnavailable
 from forge_runner.outbox import Batch, Outbox
 
 INTERVAL: Final = 0.25
@@ -32,15 +35,21 @@ class Sink(Protocol):
 
 
 class Reporter:
-    """Speaks for one job. Feed it from the event loop's thread; run `run` beside the work and `flush` at the end."""
+    """Speaks for one job. Feed it from the event loop's thread; run `run` beside the work and `flush` at the end.
 
-    def __init__(self, sink: Sink, tenant: str, uid: str, heartbeat: float) -> None:
-        self._sink = sink
+    `connect` is awaited before the first word.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Sink]], tenant: str, uid: str, heartbeat: float) -> None:
+        self._connect = connect
+        self._sink: Sink | None = None
         self._tenant = tenant
         self._uid = uid
         self._outbox = Outbox(heartbeat)
         self._woken = asyncio.Event()
         self._failures = 0
+        self._silent = True
+        """Whether nothing was told so far, nor tried to."""
 
     def state(self, attempt: int, stage: str, percent: float, message: str) -> None:
         """The newest state of the job."""
@@ -57,8 +66,14 @@ class Reporter:
         self._outbox.put_line(line)
         self._woken.set()
 
-    async def run(self) -> None:
-        """Send until cancelled."""
+    def excuse(self) -> None:
+        """The outcome is stored and says it all: who has said nothing so far doesn't begin now."""
+        if self._silent:
+            self._outbox.clear()
+
+    async def run(self, silent: float = 0.0) -> None:
+        """Send until cancelled, beginning after `silent` seconds."""
+        await asyncio.sleep(silent)
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._outbox.quiet_for(time.monotonic())):
@@ -79,6 +94,7 @@ class Reporter:
         batch = self._outbox.take(time.monotonic())
         if batch is None:
             return
+        self._silent = False
         try:
             await self._send(batch)
         except ProgressUnavailable:
@@ -93,11 +109,12 @@ class Reporter:
             self._woken.set()
 
     async def _send(self, batch: Batch) -> None:
+        sink = self._sink = self._sink or await self._connect()
         if batch.state is not None:
-            await self._sink.report(self._tenant, batch.state)
+            await sink.report(self._tenant, batch.state)
         elif batch.beat:
-            await self._sink.beat(self._tenant, self._uid)
+            await sink.beat(self._tenant, self._uid)
         dropped = self._outbox.take_dropped()
         notice = (f"... {dropped} lines were not sent, see the whole log ...",) if dropped else ()
         if notice or batch.lines:
-            await self._sink.log(self._tenant, self._uid, (*notice, *batch.lines))
+            await sink.log(self._tenant, self._uid, (*notice, *batch.lines))

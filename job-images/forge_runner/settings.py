@@ -41,6 +41,8 @@ class Settings(BaseModel):
     kill_grace: float = Field(5.0, ge=0)
     """Between SIGTERM and SIGKILL to the kind's processes after a timeout."""
     heartbeat: float = Field(10.0, gt=0)
+    silent: float = Field(0.0, ge=0)
+    """What is over sooner is told by its outcome alone, and Redis hears nothing of it."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:

@@ -161,6 +161,7 @@ class Shell:
             with suppress(Stopped):
                 await self._unless_stopped(self._caching().store(running.claim.attempt, result.cache))
         self.teller.state("done", 100.0)
+        self.teller.stored()
         return self._ending(Exit.SUCCEEDED, None, "The result is stored.")
 
     def _caching(self) -> Caching:
@@ -175,6 +176,8 @@ class Shell:
             await self._unless_stopped(saving, self.settings.farewell)
         except (Away, Refused, Unfit, OSError, Stopped) as error:
             self.teller.line(f"how attempt {attempt} ended could not be stored: {error or 'no time was left'}")
+        else:
+            self.teller.stored()
         follows = after(failure, running.claim, self.assignment.backoff, random.random())  # noqa: S311 - no secret
         return follows if isinstance(follows, Again) else self._ending(follows.exit, failure)
 

@@ -49,6 +49,11 @@ class Teller:
         """A line of the shell's own."""
         self._log.add(line)
 
+    def stored(self) -> None:
+        """How the attempt ended is stored, with its whole log."""
+        if self._reporter:
+            self._reporter.excuse()
+
     def _hand_on(self, line: str) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

@@ -12,9 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from forge_core.messages import MAX_MESSAGE_BYTES, BadMessage, ProgressMessage, TerminalMessage, decode_message
+from forge_core.messages import (
+    MAX_MESSAGE_BYTES,
+    BadMessage,
+    ProgressMessage,
+    ProgressUnavailable,
+    TerminalMessage,
+    decode_message,
+)
 from forge_core.phase import Phase
-from forge_core.progress import Progress, ProgressUnavailable, Snapshot
+from forge_core.progress import Progress, Snapshot
 from forge_operator.known import Report
 from forge_operator.observe.sink import Sink
 from forge_operator.pulses import Looked

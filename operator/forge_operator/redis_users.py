@@ -12,8 +12,9 @@ from typing import Final
 
 from forge_core import logs
 from forge_core.cluster import Cluster, ClusterError, core
+from forge_core.messages import ProgressUnavailable
 from forge_core.names import REDIS_SECRET
-from forge_core.progress import Progress, ProgressUnavailable
+from forge_core.progress import Progress
 
 LOOK_SECONDS: Final = 2.0
 RESET_SECONDS: Final = 30.0

@@ -15,9 +15,8 @@ from forge_api.timeline_views import Cancellation
 from forge_api.views import Analyses, Analysis, Cancelled, JobFilters, Status
 from forge_core.history.cancellation import receipt_of
 from forge_core.history.queries import Job, Wanted
-from forge_core.messages import BadMessage, ProgressMessage, decode_message
+from forge_core.messages import BadMessage, ProgressMessage, ProgressUnavailable, decode_message
 from forge_core.phase import Phase
-from forge_core.progress import ProgressUnavailable
 
 router = APIRouter(tags=["jobs"])
 

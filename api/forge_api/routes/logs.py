@@ -15,8 +15,9 @@ from forge_api.problems import Problem
 from forge_api.relay import TooMany
 from forge_api.services import Services
 from forge_core.history.queries import Job
+from forge_core.messages import ProgressUnavailable
 from forge_core.names import log_stream
-from forge_core.progress import BEGINNING, ProgressUnavailable
+from forge_core.progress import BEGINNING
 
 router = APIRouter(tags=["logs"])
 ARTIFACT: Final = "log"

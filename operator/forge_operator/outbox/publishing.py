@@ -15,8 +15,9 @@ from uuid import UUID
 from forge_core import logs
 from forge_core.history.database import HistoryUnavailable
 from forge_core.history.outbox import Channel, Event
+from forge_core.messages import ProgressUnavailable
 from forge_core.pauses import Pauses
-from forge_core.progress import EVENTS_LENGTH, ProgressUnavailable, StreamEvent
+from forge_core.progress import EVENTS_LENGTH, StreamEvent
 from forge_operator.metrics import Metrics
 from forge_operator.rests import Rests
 

@@ -17,10 +17,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from forge_api import relay
 from forge_core.history.queries import State
 from forge_core.history.records import JobRecord
-from forge_core.messages import ProgressMessage, TerminalMessage
+from forge_core.messages import ProgressMessage, ProgressUnavailable, TerminalMessage
 from forge_core.names import progress_stream
 from forge_core.phase import Phase
-from forge_core.progress import Progress, ProgressUnavailable
+from forge_core.progress import Progress
 from tests.builders.api import Api, MemoryCluster, Signer, make_settings, running_api
 from tests.services.redis import RedisServer
 from tests.services.waiting import eventually

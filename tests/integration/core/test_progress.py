@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from forge_core.messages import ProgressMessage, TerminalMessage, decode_message
+from forge_core.messages import ProgressMessage, ProgressUnavailable, TerminalMessage, decode_message
 from forge_core.names import job_hash, log_stream, progress_stream, redis_user
 from forge_core.phase import Phase
-from forge_core.progress import BEGINNING, Progress, ProgressUnavailable
+from forge_core.progress import BEGINNING, Progress
 from tests.services.redis import RedisServer
 
 pytestmark = pytest.mark.anyio

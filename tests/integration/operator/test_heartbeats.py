@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from forge_core.messages import ProgressMessage
-from forge_core.progress import Progress, ProgressUnavailable
+from forge_core.messages import ProgressMessage, ProgressUnavailable
+from forge_core.progress import Progress
 from forge_operator.digests import Kind
 from forge_operator.metrics import Metrics
 from forge_operator.observe.sink import Sink

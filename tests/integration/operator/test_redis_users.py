@@ -10,8 +10,8 @@ from aiohttp import web
 from kubernetes.aio import client
 
 from forge_core.cluster import Cluster
-from forge_core.messages import ProgressMessage
-from forge_core.progress import Progress, ProgressUnavailable
+from forge_core.messages import ProgressMessage, ProgressUnavailable
+from forge_core.progress import Progress
 from forge_operator.redis_users import RESET_SECONDS, RedisUsers
 from tests.services.redis import RedisServer
 

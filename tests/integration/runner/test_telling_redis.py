@@ -88,3 +88,38 @@ def test_a_flood_of_progress_and_lines_costs_few_messages(pod: PodMaker, redis_u
     seconds = (messages[-1].at - messages[0].at).total_seconds()
     assert len(messages) <= 4 * seconds + 5
     assert all(len(line) <= MAX_LINE for line in asyncio.run(_log(redis_url)))
+
+
+def test_what_is_over_before_its_silence_ends_is_told_by_its_outcome_alone(
+    pod: PodMaker, redis_url: str, ledger: Ledger
+) -> None:
+    asyncio.run(_set_user(redis_url))
+    runner = pod(environment={**_with_user(redis_url), "FORGE_SILENT": "600"})
+    assert runner.end() == Exit.SUCCEEDED, runner.output
+    assert ledger.outcomes[1].status == "succeeded"
+    assert "queue analysis" in ledger.log_of(1)
+    assert (asyncio.run(_messages(redis_url)), asyncio.run(_log(redis_url))) == ([], [])
+
+
+def test_what_lasts_longer_than_its_silence_is_told_from_its_beginning(pod: PodMaker, redis_url: str) -> None:
+    asyncio.run(_set_user(redis_url))
+    runner = pod(kind="wait_for", config={"file": "go"}, environment={**_with_user(redis_url), "FORGE_SILENT": "0.5"})
+
+    async def told() -> bool:
+        return bool(await _messages(redis_url))
+
+    asyncio.run(eventually(told, what="a first message"))
+    runner.let_go()
+    assert runner.end() == Exit.SUCCEEDED, runner.output
+    assert asyncio.run(_messages(redis_url))[-1].percent == 100
+    assert "attempt 1 of 3" in asyncio.run(_log(redis_url))
+
+
+def test_a_silent_runner_whose_outcome_cannot_be_stored_tells_why(
+    pod: PodMaker, redis_url: str, ledger: Ledger
+) -> None:
+    asyncio.run(_set_user(redis_url))
+    ledger.away = True
+    runner = pod(environment={**_with_user(redis_url), "FORGE_SILENT": "600", "FORGE_CLAIM_ALLOWANCE": "0.5"})
+    assert runner.end() == Exit.BEFORE_CLAIM, runner.output
+    assert any("trying again" in line for line in asyncio.run(_log(redis_url)))
