@@ -22,7 +22,8 @@ from forge_core.cluster import Cluster, Gone, Raw, Unavailable, Unreachable, cor
 from forge_core.messages import ProgressMessage, ProgressUnavailable
 from forge_core.names import JOB_UID_LABEL, QUEUE_LABEL, RUNNER_SERVICE_ACCOUNT, TOKEN_AUDIENCE, redis_user
 from forge_core.progress import Progress
-from forge_runner.internal_api import InternalApi, within
+from forge_runner.internal_api import InternalApi
+from forge_runner.patience import within
 from forge_runner.result_files import stored
 
 AT_ONCE: Final = 64

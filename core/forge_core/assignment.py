@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, field
 
 from forge_core.pauses import Pauses
+from forge_core.wire import Message, read
 
 MAX_BYTES: Final = 32 * 1024
 JITTER: Final = 0.5
@@ -14,16 +15,12 @@ HEARTBEAT: Final = 10.0
 """Seconds between two signs of life of a runner, unless its queue wants to hear from it more often."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
-
-
-class Backoff(_Model):
+class Backoff(Message, frozen=True):
     """The pause before attempt n+1: `delay` seconds, doubled each time when exponential, never over `max_delay`."""
 
     type: Literal["exponential", "fixed", "none"] = "none"
-    delay: Annotated[float, Field(ge=0, le=3600)] = 0.0
-    max_delay: Annotated[float, Field(ge=0, le=3600)] = 3600.0
+    delay: Annotated[float, Meta(ge=0, le=3600)] = 0.0
+    max_delay: Annotated[float, Meta(ge=0, le=3600)] = 3600.0
     jitter: bool = False
     """Whether each pause is lengthened by up to JITTER of itself, so that what failed together isn't tried together."""
 
@@ -46,39 +43,39 @@ class Backoff(_Model):
         return sum(self.lengthened(self.pause_after(failed), 1.0) for failed in range(1, attempts))
 
 
-class Repository(_Model):
+class Repository(Message, frozen=True):
     """Where the code is."""
 
-    url: Annotated[str, Field(max_length=2048)]
-    ref: Annotated[str, Field(max_length=255)] = ""
+    url: Annotated[str, Meta(max_length=2048)]
+    ref: Annotated[str, Meta(max_length=255)] = ""
     has_credentials: bool = False
 
 
-class Sandbox(_Model):
+class Sandbox(Message, frozen=True):
     """What the pod's sandbox may do."""
 
-    index: Annotated[str, Field(max_length=2048)] = ""
+    index: Annotated[str, Meta(max_length=2048)] = ""
     """Where a repository's dependencies may be installed from; "" for nowhere."""
 
 
-class Assignment(_Model):
+class Assignment(Message, frozen=True, kw_only=True):
     """One job, as its runner sees it."""
 
-    uid: Annotated[str, Field(max_length=64)]
+    uid: Annotated[str, Meta(max_length=64)]
     """The AnalysisJob's UID: the job's identity in Redis and in the internal API."""
-    name: Annotated[str, Field(max_length=253)]
-    tenant: Annotated[str, Field(max_length=63)]
-    queue: Annotated[str, Field(max_length=63)]
-    kind: Annotated[str, Field(max_length=63)]
+    name: Annotated[str, Meta(max_length=253)]
+    tenant: Annotated[str, Meta(max_length=63)]
+    queue: Annotated[str, Meta(max_length=63)]
+    kind: Annotated[str, Meta(max_length=63)]
     """The queue's `jobType`: which kind of work."""
-    attempts: Annotated[int, Field(ge=1, le=100)]
+    attempts: Annotated[int, Meta(ge=1, le=100)]
     backoff: Backoff = Backoff()
-    timeout: Annotated[float, Field(gt=0, le=86400)]
+    timeout: Annotated[float, Meta(gt=0, le=86400)]
     """Seconds of one attempt."""
-    heartbeat: Annotated[float, Field(gt=0, le=60)] = HEARTBEAT
+    heartbeat: Annotated[float, Meta(gt=0, le=60)] = HEARTBEAT
     """Seconds between two signs of life, at most."""
     repository: Repository | None = None
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = field(default_factory=dict)
     sandbox: Sandbox | None = None
     """None: the pod has none, and code of the repository can't be run."""
     allowed_hosts: tuple[str, ...] = ()
@@ -97,11 +94,7 @@ class Assignment(_Model):
 
     @classmethod
     def decode(cls, text: str) -> Self:
-        """Read the variable. Raises ValueError (pydantic's ValidationError) with what is wrong."""
+        """Read the variable. Raises ValueError with what is wrong."""
         if len(text.encode()) > MAX_BYTES:
             raise ValueError(f"assignment is over {MAX_BYTES} bytes")
-        return cls.model_validate_json(text)
-
-    def encode(self) -> str:
-        """The text of the variable."""
-        return self.model_dump_json()
+        return read(text, cls)

@@ -16,11 +16,13 @@ knows the pod, its Job and its AnalysisJob. Each call may be repeated: the same 
 without a word; 413 too large; 422 malformed; 503 the API, PostgreSQL or the Kubernetes API is away: try again.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from msgspec import Meta, field
 
 from forge_core.exits import FailureClass
+from forge_core.wire import Strict
 
 INTERNAL_PREFIX: Final = "/internal/v1"
 MAX_ARTIFACT_BYTES: Final = 64 * 1024 * 1024
@@ -40,47 +42,43 @@ DONE: Final = "done"
 FENCED: Final = "fenced"
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ClaimRequest(_Model):
+class ClaimRequest(Strict, frozen=True):
     """`number_in_pod` counts this pod's attempts from 1; repeating a number repeats its answer."""
 
-    number_in_pod: Annotated[int, Field(ge=1, le=100)]
+    number_in_pod: Annotated[int, Meta(ge=1, le=100)]
 
 
-class Claim(_Model):
+class Claim(Strict, frozen=True):
     """The attempt's number in the whole job (1 is the first) and the budget it was taken from."""
 
-    attempt: Annotated[int, Field(ge=1)]
-    attempts: Annotated[int, Field(ge=1)]
+    attempt: Annotated[int, Meta(ge=1)]
+    attempts: Annotated[int, Meta(ge=1)]
 
 
-class ArtifactReference(_Model):
+class ArtifactReference(Strict, frozen=True):
     """An artefact stored before by this attempt; the outcome is refused (422) when it isn't there with this digest."""
 
-    name: Annotated[str, Field(pattern=ARTIFACT_NAME)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    size: Annotated[int, Field(ge=0, le=MAX_ARTIFACT_BYTES)]
+    name: Annotated[str, Meta(pattern=ARTIFACT_NAME)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Meta(ge=0, le=MAX_ARTIFACT_BYTES)]
     """Bytes before compression."""
 
 
-class StageBegan(_Model):
+class StageBegan(Strict, frozen=True):
     """When an attempt came to a stage, by the pod's clock."""
 
-    stage: Annotated[str, Field(max_length=63)]
-    at: AwareDatetime
+    stage: Annotated[str, Meta(max_length=63)]
+    at: Annotated[datetime, Meta(tz=True)]
 
 
-class Outcome(_Model):
+class Outcome(Strict, frozen=True, omit_defaults=True):
     """How an attempt ended. A success is provisional until its job is Completed."""
 
     status: Literal["succeeded", "failed"]
-    summary: dict[str, Any] = {}
-    artifacts: Annotated[tuple[ArtifactReference, ...], Field(max_length=MAX_ARTIFACTS)] = ()
+    summary: dict[str, Any] = field(default_factory=dict)
+    artifacts: Annotated[tuple[ArtifactReference, ...], Meta(max_length=MAX_ARTIFACTS)] = ()
     failure_class: FailureClass | None = None
-    message: Annotated[str, Field(max_length=1024)] = ""
-    stage: Annotated[str, Field(max_length=63)] = ""
-    stages: Annotated[tuple[StageBegan, ...], Field(max_length=MAX_STAGES)] = ()
+    message: Annotated[str, Meta(max_length=1024)] = ""
+    stage: Annotated[str, Meta(max_length=63)] = ""
+    stages: Annotated[tuple[StageBegan, ...], Meta(max_length=MAX_STAGES)] = ()
     """All that the attempt went through, for the job's timeline (ADR 0011)."""

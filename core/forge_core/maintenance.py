@@ -10,7 +10,9 @@ what is done is done, so a clean-up that was cut off is simply begun again.
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from msgspec import Meta, field
+
+from forge_core.wire import Strict
 
 CLEANUP: Final = "cleanup"
 """jobType of the queues whose runners may call."""
@@ -49,25 +51,21 @@ STEPS: Final = {
 }
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Ask(_Model):
+class Ask(Strict, frozen=True, omit_defaults=True):
     """`after` is the last answer's, empty at the beginning; `done` its number of things looked at, summed."""
 
-    after: Annotated[str, Field(max_length=200)] = ""
-    done: Annotated[int, Field(ge=0, le=10**12)] = 0
-    dry_run: StrictBool = False
+    after: Annotated[str, Meta(max_length=200)] = ""
+    done: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    dry_run: bool = False
     """Only count what would change, as if the steps before this one in its task had been done."""
 
 
-class Done(_Model):
+class Done(Strict, frozen=True):
     """What a call did. `share` (0-1) is how much of the step is done, by work and not by time."""
 
-    after: Annotated[str, Field(max_length=200)]
+    after: Annotated[str, Meta(max_length=200)]
     """Where it ended; empty when the step is done."""
-    looked_at: Annotated[int, Field(ge=0)]
-    share: Annotated[float, Field(ge=0, le=1)]
-    counts: dict[str, int] = {}
+    looked_at: Annotated[int, Meta(ge=0)]
+    share: Annotated[float, Meta(ge=0, le=1)]
+    counts: dict[str, int] = field(default_factory=dict)
     """What changed, or would by a dry run, by name: `jobs`, `artifacts`, `hours`, `kept`, ..."""

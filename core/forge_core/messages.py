@@ -5,12 +5,13 @@ are ignored, and a payload that does not fit raises `BadMessage`, which readers 
 """
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from msgspec import Meta
 
 from forge_core.exits import FailureClass
 from forge_core.phase import Phase
+from forge_core.wire import Message, Reader, Unreadable, read
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024
 MAX_LINE: Final = 2000
@@ -25,38 +26,27 @@ class BadMessage(ValueError):
     """A payload that is too large or does not have the form of a message."""
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    def encode(self) -> str:
-        """JSON for the wire."""
-        return self.model_dump_json()
-
-
-class ProgressMessage(_Message):
+class ProgressMessage(Message, frozen=True, kw_only=True, tag_field="type", tag="progress"):
     """A running job's progress: a percentage that comes from work done, never from a clock (ADR-006)."""
 
-    type: Literal["progress"] = "progress"
-    uid: Annotated[str, Field(max_length=64)]
-    attempt: Annotated[int, Field(ge=0, le=1000)]
-    stage: Annotated[str, Field(max_length=63)]
-    percent: Annotated[float, Field(ge=0, le=100)]
-    message: Annotated[str, Field(max_length=500)] = ""
+    uid: Annotated[str, Meta(max_length=64)]
+    attempt: Annotated[int, Meta(ge=0, le=1000)]
+    stage: Annotated[str, Meta(max_length=63)]
+    percent: Annotated[float, Meta(ge=0, le=100)]
+    message: Annotated[str, Meta(max_length=500)] = ""
     at: datetime
 
 
-class TerminalMessage(_Message):
+class TerminalMessage(Message, frozen=True, kw_only=True, tag_field="type", tag="terminal"):
     """A job's end, published by the operator once the terminal phase is written."""
 
-    type: Literal["terminal"] = "terminal"
-    uid: Annotated[str, Field(max_length=64)]
+    uid: Annotated[str, Meta(max_length=64)]
     phase: Phase
-    message: Annotated[str, Field(max_length=1024)] = ""
+    message: Annotated[str, Meta(max_length=1024)] = ""
     at: datetime
 
 
-Message = Annotated[ProgressMessage | TerminalMessage, Field(discriminator="type")]
-_MESSAGE: TypeAdapter[ProgressMessage | TerminalMessage] = TypeAdapter(Message)
+_reader: Reader[ProgressMessage | TerminalMessage] = Reader(ProgressMessage | TerminalMessage)
 
 
 def decode_message(payload: str | bytes) -> ProgressMessage | TerminalMessage:
@@ -64,18 +54,18 @@ def decode_message(payload: str | bytes) -> ProgressMessage | TerminalMessage:
     if len(payload) > MAX_MESSAGE_BYTES:
         raise BadMessage(f"message of {len(payload)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
     try:
-        return _MESSAGE.validate_json(payload)
-    except ValidationError as error:
-        raise BadMessage(f"not a progress message: {error.errors(include_input=False)[0]['msg']}") from None
+        return _reader(payload)
+    except Unreadable as error:
+        raise BadMessage(f"not a progress message: {error}") from None
 
 
-class Termination(_Message):
+class Termination(Message, frozen=True):
     """The runner's last words, in /dev/termination-log: the operator reads them from the pod's status."""
 
-    attempt: Annotated[int, Field(ge=0, le=1000)] = 0
+    attempt: Annotated[int, Meta(ge=0, le=1000)] = 0
     failure_class: FailureClass | None = None
-    message: Annotated[str, Field(max_length=1024)] = ""
-    stage: Annotated[str, Field(max_length=63)] = ""
+    message: Annotated[str, Meta(max_length=1024)] = ""
+    stage: Annotated[str, Meta(max_length=63)] = ""
 
     @classmethod
     def decode(cls, text: str) -> Self | None:
@@ -83,6 +73,6 @@ class Termination(_Message):
         if not text or len(text) > 4096:
             return None
         try:
-            return cls.model_validate_json(text)
-        except ValidationError:
+            return read(text, cls)
+        except Unreadable:
             return None

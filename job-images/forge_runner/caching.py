@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from forge_runner.internal_api import Away, Fenced, InternalApi, Refused, within
+from forge_runner.internal_api import Away, Fenced, InternalApi, Refused
+from forge_runner.patience import within
 from forge_runner.result_files import StoredArtifact
 
 FETCH_ALLOWANCE: Final = 5.0

@@ -1,4 +1,4 @@
-"""The runner's side of the internal API (forge_core.attempts): single tries, and trying again within an allowance.
+"""The runner's side of the internal API (forge_core.attempts), single tries; patience.py tries again.
 
 What can go wrong is told apart by what a runner can do about it: wait (`Away`), stop without a word (`Fenced`), end
 the job (`Exhausted`, `AlreadyDone`), or say that the API refuses (`Refused`).
@@ -6,15 +6,13 @@ the job (`Exhausted`, `AlreadyDone`), or say that the API refuses (`Refused`).
 
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 import httpx2
-import stamina
-from pydantic import ValidationError
 
 from forge_core.attempts import (
     DONE,
@@ -29,13 +27,11 @@ from forge_core.attempts import (
 )
 from forge_core.maintenance import Ask, Done, Step
 from forge_core.retry_after import asked_for
+from forge_core.wire import Unreadable, read
 from forge_runner.result_files import StoredArtifact
-
-stamina.instrumentation.set_on_retry_hooks([])  # each wait is told to `on_wait`; the default hooks import half a second
 
 T = TypeVar("T")
 TIMEOUT: Final = httpx2.Timeout(30.0, connect=5.0)
-LONGEST_PAUSE: Final = 10.0
 _MOMENTARY: Final = frozenset({401, 408, 425, 429})
 """Besides 5xx: a token is renewed by the kubelet, so that the next try may carry a good one."""
 
@@ -82,11 +78,11 @@ class InternalApi:
 
     async def claim(self, number_in_pod: int) -> Claim:
         """Ask for an attempt. Raises AlreadyDone, Exhausted, Fenced, Away, Refused."""
-        body = ClaimRequest(number_in_pod=number_in_pod).model_dump_json().encode()
+        body = ClaimRequest(number_in_pod=number_in_pod).body()
         answer = await self._send("POST", "/attempts", body, {"Content-Type": "application/json"})
         try:
-            return Claim.model_validate_json(answer)
-        except ValidationError as error:
+            return read(answer, Claim)
+        except Unreadable as error:
             raise Away("the API's answer to a claim can't be read") from error
 
     async def put_artifact(self, attempt: int, artifact: StoredArtifact) -> None:
@@ -96,7 +92,7 @@ class InternalApi:
 
     async def put_outcome(self, attempt: int, outcome: Outcome) -> None:
         """Commit how the attempt ended. Raises Fenced, Away, Refused."""
-        body = outcome.model_dump_json(exclude_defaults=True).encode()
+        body = outcome.body()
         await self._send("PUT", f"/attempts/{attempt}/outcome", body, {"Content-Type": "application/json"})
 
     async def get_baseline(self, attempt: int, file: Path) -> None:
@@ -113,11 +109,11 @@ class InternalApi:
 
     async def maintain(self, step: Step, ask: Ask) -> Done:
         """Have one batch of maintenance done (forge_core.maintenance). Raises Fenced, Away, Refused."""
-        body = ask.model_dump_json(exclude_defaults=True).encode()  # an API of an older release knows fewer fields
+        body = ask.body()  # an API of an older release knows fewer fields
         answer = await self._send("POST", f"/maintenance/{step}", body, {"Content-Type": "application/json"})
         try:
-            return Done.model_validate_json(answer)
-        except ValidationError as error:
+            return read(answer, Done)
+        except Unreadable as error:
             raise Away("the API's answer can't be read") from error
 
     def _authorization(self) -> dict[str, str]:
@@ -185,7 +181,7 @@ def _failure(response: httpx2.Response) -> Exception:
     sentence = f"the API answered {response.status_code}" + (f": {said}" if said else "")
     if response.status_code in _MOMENTARY or response.status_code >= 500:
         asked = asked_for(response.headers.get("Retry-After"), datetime.now(UTC))
-        return Away(sentence, min(asked, LONGEST_PAUSE))
+        return Away(sentence, asked)
     return Refused(sentence)
 
 
@@ -195,23 +191,3 @@ def _problem(response: httpx2.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-async def within(allowance: float, call: Callable[[], Awaitable[T]], on_wait: Callable[[str], None]) -> T:
-    """`call`'s answer, tried again while the API is away; raises the last Away once `allowance` seconds are over.
-
-    `on_wait` is told why, at each failed try.
-    """
-
-    def pause(error: Exception) -> bool | float:
-        if not isinstance(error, Away):
-            return False
-        on_wait(str(error))
-        return error.pause or True
-
-    async for attempt in stamina.retry_context(
-        on=pause, attempts=None, timeout=allowance, wait_initial=0.2, wait_max=LONGEST_PAUSE, wait_jitter=0.5
-    ):
-        with attempt:
-            return await call()
-    raise AssertionError("stamina ends by an answer or an exception")

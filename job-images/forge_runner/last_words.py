@@ -21,7 +21,7 @@ def fitting(words: Termination) -> str:
     message = words.message
     length = _LONGEST
     while True:
-        text = words.model_copy(update={"message": message[:length]}).encode()
+        text = words.changed(message=message[:length]).encode()
         if len(text.encode()) <= _LIMIT:
             return text
         length //= 2

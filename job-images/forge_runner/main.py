@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pydantic import ValidationError
-
 from forge_core.assignment import Assignment
 from forge_core.ending import ended
 from forge_core.exits import Exit, FailureClass
@@ -47,9 +45,7 @@ def main(command: Sequence[str] = COMMAND, kinds: Mapping[str, Kind] = KINDS) ->
             settings = Settings.read(os.environ)
             assignment = Assignment.decode(settings.assignment)
         except ValueError as error:
-            words = Termination(
-                failure_class=FailureClass.PERMANENT, message=f"The pod can't be used: {_sentence(error)}"
-            )
+            words = Termination(failure_class=FailureClass.PERMANENT, message=f"The pod can't be used: {error}.")
             print(words.message, flush=True)  # noqa: T201 - the pod's log
             last_words.write(_termination_path(), words)
             return Exit.PERMANENT
@@ -67,7 +63,7 @@ async def _live(settings: Settings, assignment: Assignment, around: Surroundings
         InternalApi.connect(settings.api_url, settings.token_path) as api,
         _reporting(settings, assignment) as reporter,
     ):
-        teller = Teller(Cleaner((*settings.secrets(), settings.redis_password.get_secret_value())), reporter)
+        teller = Teller(Cleaner((*settings.secrets(), settings.redis_password)), reporter)
         shell = Shell(assignment, settings, api, teller, around)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, shell.stopping.set)
@@ -80,7 +76,7 @@ async def _reporting(settings: Settings, assignment: Assignment) -> AsyncIterato
     if not settings.redis_url:
         yield None
         return
-    password = settings.redis_password.get_secret_value()
+    password = settings.redis_password
     async with AsyncExitStack() as stack:
 
         async def connect() -> Sink:
@@ -113,11 +109,3 @@ def _handed_on(settings: Settings, assignment: Assignment) -> dict[str, str]:
 
 def _termination_path() -> Path:
     return Path(os.environ.get("FORGE_TERMINATION_PATH", TERMINATION_PATH))
-
-
-def _sentence(error: ValueError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return f"{where}: {first['msg']}."
-    return f"{error}."

@@ -5,12 +5,13 @@ passed over.
 """
 
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from msgspec import Meta, field
 
 from forge_core.exits import FailureClass
 from forge_core.messages import MAX_LINE
+from forge_core.wire import Message, Reader, Unreadable
 
 MAX_PIPE_LINE: Final = 32 * 1024
 """Bytes. A log line of MAX_LINE characters fits whatever they are, escaped or not."""
@@ -22,53 +23,53 @@ MAX_WAIT: Final = 3600.0
 """Seconds that an attempt may ask for before the next one."""
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+_A_KINDS_OWN: Final = frozenset({FailureClass.PERMANENT, FailureClass.TRANSIENT, FailureClass.OUT_OF_MEMORY})
 
 
-class Progressed(_Line):
+class Progressed(Message, frozen=True, tag_field="type", tag="progress"):
     """Work was done."""
 
-    type: Literal["progress"] = "progress"
-    stage: Annotated[str, Field(min_length=1, max_length=63)]
-    percent: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-    message: Annotated[str, Field(max_length=500)] = ""
+    stage: Annotated[str, Meta(min_length=1, max_length=63)]
+    percent: Annotated[float, Meta(ge=0, le=100)]
+    message: Annotated[str, Meta(max_length=500)] = ""
 
 
-class Logged(_Line):
+class Logged(Message, frozen=True, tag_field="type", tag="log"):
     """A line for the job's log."""
 
-    type: Literal["log"] = "log"
-    line: Annotated[str, Field(max_length=MAX_LINE)]
+    line: Annotated[str, Meta(max_length=MAX_LINE)]
 
 
-class Finished(_Line):
+class Finished(Message, frozen=True, tag_field="type", tag="finished"):
     """The result lies in the folder that the shell named."""
 
-    type: Literal["finished"] = "finished"
 
-
-class Failed(_Line):
+class Failed(Message, frozen=True, tag_field="type", tag="failed"):
     """The kind gave up."""
 
-    type: Literal["failed"] = "failed"
-    failure_class: Literal[FailureClass.PERMANENT, FailureClass.TRANSIENT, FailureClass.OUT_OF_MEMORY]
-    message: Annotated[str, Field(max_length=MAX_MESSAGE)]
-    account: dict[str, Any] = {}
-    wait: Annotated[float, Field(ge=0, le=MAX_WAIT, allow_inf_nan=False)] = 0.0
+    failure_class: FailureClass
+    message: Annotated[str, Meta(max_length=MAX_MESSAGE)]
+    account: dict[str, Any] = field(default_factory=dict)
+    wait: Annotated[float, Meta(ge=0, le=MAX_WAIT)] = 0.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a class that isn't a kind's to give."""
+        if self.failure_class not in _A_KINDS_OWN:
+            raise ValueError(f"{self.failure_class} is not for a kind to say")
 
 
-PipeLine = Annotated[Progressed | Logged | Finished | Failed, Field(discriminator="type")]
-_LINE: TypeAdapter[Progressed | Logged | Finished | Failed] = TypeAdapter(PipeLine)
+PipeLine = Progressed | Logged | Finished | Failed
+
+_reader: Reader[PipeLine] = Reader(PipeLine)
 
 
-def decode_line(line: bytes) -> Progressed | Logged | Finished | Failed | None:
+def decode_line(line: bytes) -> PipeLine | None:
     """The message of one line, or None when it isn't one."""
     if len(line) > MAX_PIPE_LINE:
         return None
     try:
-        return _LINE.validate_json(line)
-    except ValidationError:
+        return _reader(line)
+    except Unreadable:
         return None
 
 

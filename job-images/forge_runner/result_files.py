@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field, ValidationError
+from msgspec import Meta
 
 from forge_core.attempts import (
     ARTIFACT_NAME,
@@ -19,6 +19,7 @@ from forge_core.attempts import (
     MAX_SUMMARY_BYTES,
     ArtifactReference,
 )
+from forge_core.wire import Message, Unreadable, read
 from forge_runner.kinds import Result
 
 MANIFEST: Final = "result.json"
@@ -34,14 +35,14 @@ class Unfit(Exception):
     """The result can't be taken; the message says what is wrong with it. Trying again would not help."""
 
 
-class _Entry(BaseModel):
-    name: Annotated[str, Field(pattern=ARTIFACT_NAME)]
-    content_type: Annotated[str, Field(pattern=r"^[\x21-\x7e]+/[\x20-\x7e]{1,100}$")]
+class _Entry(Message, frozen=True):
+    name: Annotated[str, Meta(pattern=ARTIFACT_NAME)]
+    content_type: Annotated[str, Meta(pattern=r"^[\x21-\x7e]+/[\x20-\x7e]{1,100}$")]
 
 
-class _Manifest(BaseModel):
+class _Manifest(Message, frozen=True):
     summary: dict[str, Any]
-    artifacts: Annotated[list[_Entry], Field(max_length=MAX_KIND_ARTIFACTS)]
+    artifacts: Annotated[list[_Entry], Meta(max_length=MAX_KIND_ARTIFACTS)]
 
 
 @dataclass(frozen=True)
@@ -102,17 +103,17 @@ def read_result(folder: Path) -> StoredResult:
     try:
         if _regular_size(manifest) > _MANIFEST_BYTES:
             raise Unfit(f"the manifest is over {_MANIFEST_BYTES} bytes")
-        read = _Manifest.model_validate_json(manifest.read_bytes())
-    except (OSError, ValidationError, RecursionError) as error:
+        found = read(manifest.read_bytes(), _Manifest)
+    except (OSError, Unreadable) as error:
         raise Unfit(f"the manifest can't be read: {type(error).__name__}") from error
-    if len(json.dumps(read.summary)) > MAX_SUMMARY_BYTES:
+    if len(json.dumps(found.summary)) > MAX_SUMMARY_BYTES:
         raise Unfit(f"the summary is over {MAX_SUMMARY_BYTES} bytes")
-    names = [entry.name for entry in read.artifacts]
+    names = [entry.name for entry in found.artifacts]
     if len(set(names)) != len(names) or LOG_ARTIFACT in names:
         raise Unfit("two artefacts have one name, or one has the log's")
     return StoredResult(
-        read.summary,
-        tuple(stored(folder / str(n), e.name, e.content_type) for n, e in enumerate(read.artifacts)),
+        found.summary,
+        tuple(stored(folder / str(n), e.name, e.content_type) for n, e in enumerate(found.artifacts)),
         _cache(folder / CACHE),
     )
 

@@ -1,54 +1,64 @@
 """What the pod tells its runner (environment, mounted files), and the allowances that bound each wait."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+import msgspec
+from msgspec import Meta
 
 from forge_core.names import CREDENTIALS_PATH, SECRET_PATH, TERMINATION_PATH, TOKEN_PATH, WORK_PATH
+from forge_core.wire import Unreadable, sentence
 
 CGROUP_PATH: Final = "/sys/fs/cgroup"
 PREFIX: Final = "FORGE_"
 
 
-class Settings(BaseModel):
+Seconds = Annotated[float, Meta(ge=0)]
+Longer = Annotated[float, Meta(gt=0)]
+
+
+@dataclass(frozen=True)
+class Settings:
     """Each field is the variable FORGE_<FIELD>; times are in seconds.
 
     Not pydantic-settings, as the programs that stay: to import it costs each pod more than to make its call.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     assignment: str
     api_url: str
     redis_url: str = ""
     """Empty: no progress is reported."""
     redis_username: str = ""
-    redis_password: SecretStr = SecretStr("")
+    redis_password: str = field(default="", repr=False)
     token_path: Path = Path(TOKEN_PATH)
     credentials_path: Path = Path(CREDENTIALS_PATH)
     secret_path: Path = Path(SECRET_PATH)
     work_path: Path = Path(WORK_PATH)
     termination_path: Path = Path(TERMINATION_PATH)
     cgroup_path: Path = Path(CGROUP_PATH)
-    claim_allowance: float = Field(300.0, gt=0)
+    claim_allowance: Longer = 300.0
     """How long to wait for an API that is away before the first word of work."""
-    save_allowance: float = Field(300.0, gt=0)
+    save_allowance: Longer = 300.0
     """How long finished work waits for an API or a PostgreSQL that is away."""
-    farewell: float = Field(5.0, gt=0)
+    farewell: Longer = 5.0
     """What is left for storing the outcome once SIGTERM has come."""
-    kill_grace: float = Field(5.0, ge=0)
+    kill_grace: Seconds = 5.0
     """Between SIGTERM and SIGKILL to the kind's processes after a timeout."""
-    heartbeat: float = Field(10.0, gt=0)
-    silent: float = Field(0.0, ge=0)
+    heartbeat: Longer = 10.0
+    silent: Seconds = 0.0
     """What is over sooner is told by its outcome alone, and Redis hears nothing of it."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
-        """What these variables say. Raises ValueError (pydantic's ValidationError) with what is wrong."""
-        variables = {name: f"{PREFIX}{name.upper()}" for name in cls.model_fields}
-        return cls.model_validate({name: environment[each] for name, each in variables.items() if each in environment})
+        """What these variables say. Raises ValueError with what is wrong."""
+        variables = {each.name: f"{PREFIX}{each.name.upper()}" for each in fields(cls)}
+        given = {name: environment[each] for name, each in variables.items() if each in environment}
+        try:
+            return msgspec.convert(given, cls, strict=False, dec_hook=lambda form, text: form(text))
+        except msgspec.MsgspecError as error:
+            raise Unreadable(sentence(error)) from None
 
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be seen in a log or a message: the contents of the mounted Secrets."""

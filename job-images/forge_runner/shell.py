@@ -20,8 +20,9 @@ from forge_core.messages import Termination
 from forge_core.names import BASELINE_PATH_ENV, CACHE_PATH_ENV
 from forge_runner.attempt import Ears, Surroundings, remove, run_attempt
 from forge_runner.caching import Caching
-from forge_runner.internal_api import AlreadyDone, Away, Exhausted, Fenced, InternalApi, Refused, within
+from forge_runner.internal_api import AlreadyDone, Away, Exhausted, Fenced, InternalApi, Refused
 from forge_runner.joblog import JobLog
+from forge_runner.patience import within
 from forge_runner.pipe import MAX_MESSAGE, Progressed
 from forge_runner.result_files import StoredResult, Unfit
 from forge_runner.retrying import Again, Failure, after

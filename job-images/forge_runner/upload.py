@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from forge_core.attempts import Outcome, StageBegan
-from forge_runner.internal_api import InternalApi, Refused, within
+from forge_runner.internal_api import InternalApi, Refused
+from forge_runner.patience import within
 from forge_runner.result_files import LOG_ARTIFACT, StoredArtifact, StoredResult, stored
 from forge_runner.retrying import Failure
 
@@ -62,7 +63,7 @@ async def _commit(save: Save, attempt: int, outcome: Outcome) -> None:
     except Refused:
         if not outcome.stages:
             raise
-        await save.api.put_outcome(attempt, outcome.model_copy(update={"stages": ()}))
+        await save.api.put_outcome(attempt, outcome.changed(stages=()))
 
 
 async def _store(save: Save, attempt: int, artifacts: tuple[StoredArtifact, ...], outcome: Outcome) -> None:

@@ -7,8 +7,6 @@ KEP-3329, `podReplacementPolicy` KEP-3939; the pod keeps Pod Security's `restric
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from forge_core.assignment import MAX_BYTES, Assignment, Repository
 from forge_core.cluster import Raw
 from forge_core.exits import Exit
@@ -45,6 +43,7 @@ from forge_core.names import (
     cut,
 )
 from forge_core.resource import Invalid, JobSpec, QueueSpec
+from forge_core.wire import Unreadable, checked
 from forge_operator.digests import AnalysisJobDigest
 from forge_operator.known import Surroundings
 from forge_operator.sandboxes import sandbox_containers, sandbox_volumes, shared_mounts, terms_of
@@ -122,7 +121,7 @@ def _assignment(
 ) -> str:
     where = spec.repository
     try:
-        text = Assignment(
+        made = Assignment(
             uid=job.uid,
             name=job.name,
             tenant=tenant,
@@ -140,10 +139,10 @@ def _assignment(
             config=spec.config,
             sandbox=terms_of(queue),
             allowed_hosts=surroundings.hosts_for(queue.job_type),
-        ).encode()
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise Invalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        )
+        text = checked(made).encode()
+    except Unreadable as error:
+        raise Invalid(str(error)) from None
     if len(text.encode()) > MAX_BYTES:
         raise Invalid(f"the job's assignment is over {MAX_BYTES} bytes: make spec.config smaller")
     return text

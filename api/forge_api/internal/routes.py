@@ -14,13 +14,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import ClientDisconnect
 
 from forge_api.deps import Held, services_of
+from forge_api.internal.bodies import answered, body
 from forge_api.internal.claiming import claim as claim_attempt
 from forge_api.internal.identity import JobGone, Runner
 from forge_api.internal.late import Sent, orphan_too_late, too_late
 from forge_api.internal.spooling import promised, spooled
 from forge_api.problems import Problem, responses, unavailable
 from forge_api.services import Services
-from forge_core.attempts import ARTIFACT_NAME, FENCED, INTERNAL_PREFIX, MAX_SUMMARY_BYTES, Claim, ClaimRequest, Outcome
+from forge_core.attempts import ARTIFACT_NAME, FENCED, INTERNAL_PREFIX, MAX_SUMMARY_BYTES, ClaimRequest, Outcome
 from forge_core.history.attempts import Fenced, Incomplete, Owner, StoredArtifact
 
 router = APIRouter(prefix=INTERNAL_PREFIX, tags=["runners"])
@@ -48,10 +49,13 @@ Number = Annotated[int, Path(ge=1, le=100_000)]
 
 
 @router.post("/attempts", responses=responses(409))
-async def claim(asked: ClaimRequest, services: Held, runner: Calling) -> Claim:
+async def claim(
+    services: Held, runner: Calling, asked: Annotated[ClaimRequest, Depends(body(ClaimRequest))]
+) -> Response:
     """Draw an attempt from the job's budget; 409 `exhausted` when it is spent, `done` or `fenced`."""
     async with _refusals(services, runner, Sent(0, "claim")):
-        return await claim_attempt(services, runner, asked.number_in_pod)
+        claimed = await claim_attempt(services, runner, asked.number_in_pod)
+    return answered(claimed)
 
 
 @router.put("/attempts/{attempt}/artifacts/{name}", status_code=204, responses=responses(408, 409, 411))
@@ -73,7 +77,13 @@ async def store(
 
 
 @router.put("/attempts/{attempt}/outcome", status_code=204, responses=responses(409))
-async def finish(outcome: Outcome, request: Request, services: Held, runner: Calling, attempt: Number) -> Response:
+async def finish(
+    request: Request,
+    services: Held,
+    runner: Calling,
+    attempt: Number,
+    outcome: Annotated[Outcome, Depends(body(Outcome))],
+) -> Response:
     """Commit how the attempt ended. A success is provisional until the job is Completed."""
     if len(await request.body()) > MAX_SUMMARY_BYTES + 16 * 1024:
         raise Problem(413, f"The summary is larger than {MAX_SUMMARY_BYTES} bytes.")

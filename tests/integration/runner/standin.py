@@ -13,6 +13,7 @@ from typing import Any
 
 from forge_core.attempts import INTERNAL_PREFIX, ClaimRequest, Outcome
 from forge_core.maintenance import Ask, Done, Step
+from forge_core.wire import read
 
 _ARTIFACT = re.compile(rf"{INTERNAL_PREFIX}/attempts/(\d+)/artifacts/([a-z0-9._-]+)")
 _MAINTENANCE = re.compile(rf"{INTERNAL_PREFIX}/maintenance/([a-z]+)")
@@ -98,10 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.ledger.fenced:
             return self._answer(409, {"code": "fenced"})
         if match := _MAINTENANCE.fullmatch(self.path):
-            return self._maintain(Step(match[1]), Ask.model_validate_json(body))
+            return self._maintain(Step(match[1]), read(body, Ask))
         if self.ledger.refuse_claims:
             return self._answer(self.ledger.refuse_claims, {"detail": "not a runner's"})
-        return self._answer(*self.ledger.claim(ClaimRequest.model_validate_json(body).number_in_pod))
+        return self._answer(*self.ledger.claim(read(body, ClaimRequest).number_in_pod))
 
     def _maintain(self, step: Step, ask: Ask) -> None:
         if self.ledger.refuse_maintenance:
@@ -110,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.ledger.stumble_at, self.ledger.away = 0, True
             return self._answer(503)
         self.ledger.asks.append((step, ask))
-        return self._answer(200, self.ledger.maintain(step, ask).model_dump())
+        return self._answer(200, json.loads(self.ledger.maintain(step, ask).encode()))
 
     def do_GET(self) -> None:
         self.ledger.calls += 1
@@ -151,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.ledger.caches[match[2]] = body
             return self._answer(self.ledger.refuse_caches or 204)
         if match := _OUTCOME.fullmatch(self.path):
-            return self._outcome(int(match[1]), Outcome.model_validate_json(body))
+            return self._outcome(int(match[1]), read(body, Outcome))
         return self._answer(404)
 
     def _artifact(self, attempt: int, name: str, body: bytes) -> None:

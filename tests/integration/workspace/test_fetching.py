@@ -304,4 +304,4 @@ def test_a_repository_larger_than_the_limit_is_stopped(server: GitServer, workdi
 
 def test_a_job_without_a_repository_says_so(workdir: Path, report: Remembered) -> None:
     with pytest.raises(Permanent, match=r"set spec\.repository\.url"):
-        fetch(an_assignment("https://github.com/a/b").model_copy(update={"repository": None}), workdir, report)
+        fetch(an_assignment("https://github.com/a/b").changed(repository=None), workdir, report)

@@ -97,7 +97,7 @@ def test_the_configuration_is_what_the_kinds_know() -> None:
     assert set(config) == {
         *AnalysisConfig.model_fields,
         *CleanupConfig.model_fields,
-        *DeliveryConfig.model_fields,
+        *DeliveryConfig.__struct_fields__,
         *RefactoringConfig.model_fields,
         *TestGenerationConfig.model_fields,
     }

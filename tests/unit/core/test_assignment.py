@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from forge_core.assignment import Assignment, Backoff, Repository
+from forge_core.wire import Unreadable
 
 
 def assignment() -> Assignment:
@@ -34,7 +34,7 @@ def test_an_assignment_over_the_limit_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "null", '{"uid": 1}', "\x00"])
 def test_an_assignment_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(Unreadable):
         Assignment.decode(text)
 
 
@@ -49,8 +49,8 @@ def test_an_assignment_that_is_none_is_refused(text: str) -> None:
     ],
 )
 def test_a_job_of_a_repository_has_a_cache_unless_it_wants_none(config: dict[str, object], keeps: bool) -> None:
-    assert assignment().model_copy(update={"config": config}).keeps_cache is keeps
-    assert not assignment().model_copy(update={"config": config, "repository": None}).keeps_cache
+    assert assignment().changed(config=config).keeps_cache is keeps
+    assert not assignment().changed(config=config, repository=None).keeps_cache
 
 
 def test_webhooks_pause_1_2_4_and_8_seconds() -> None:

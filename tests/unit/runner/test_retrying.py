@@ -64,7 +64,7 @@ def test_jitter_only_ever_lengthens_a_pause_and_by_half_at_most(
     exact = Backoff(type=kind, delay=delay, max_delay=most)
     asked = exact.pause_after(attempt)
     claim = Claim(attempt=attempt, attempts=20)
-    follows = after(failed(FailureClass.TRANSIENT), claim, exact.model_copy(update={"jitter": True}), chance)
+    follows = after(failed(FailureClass.TRANSIENT), claim, exact.changed(jitter=True), chance)
     assert isinstance(follows, Again)
     assert asked <= follows.pause <= 1.5 * asked
     assert after(failed(FailureClass.TRANSIENT), claim, exact, chance) == Again(asked, likely=attempt < 20)
@@ -84,4 +84,4 @@ def test_a_wait_that_the_other_side_asked_for_is_kept_as_far_as_the_queue_goes()
 
 def test_a_deadline_allows_for_the_longest_jitter() -> None:
     assert EXPONENTIAL.total(3) == 6
-    assert EXPONENTIAL.model_copy(update={"jitter": True}).total(3) == 9
+    assert EXPONENTIAL.changed(jitter=True).total(3) == 9

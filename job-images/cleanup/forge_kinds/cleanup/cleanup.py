@@ -16,8 +16,9 @@ from forge_core.maintenance import STEPS, Ask, Done, Step, Task
 from forge_core.names import API_URL_ENV, TOKEN_PATH, TOKEN_PATH_ENV
 from forge_kinds.cleanup import clones
 from forge_kinds.cleanup.config import CleanupConfig
-from forge_runner.internal_api import Away, Fenced, InternalApi, Refused, within
+from forge_runner.internal_api import Away, Fenced, InternalApi, Refused
 from forge_runner.kinds import Result
+from forge_runner.patience import within
 from forge_runner.report import Permanent, Report, Transient
 
 ALLOWANCE: Final = 300.0
@@ -71,7 +72,7 @@ async def _finish(cleaning: _Cleaning, step: Step, number: int, steps: int) -> N
     while True:
         done = await _one_batch(cleaning, step, ask)
         cleaning.counts.update(done.counts)
-        ask = ask.model_copy(update={"after": done.after, "done": ask.done + done.looked_at})
+        ask = ask.changed(after=done.after, done=ask.done + done.looked_at)
         percent = TO_THE_END * (number + done.share) / steps
         cleaning.report.progress(step, percent, f"{ask.done:,} looked at")
         if not done.after:

@@ -1,25 +1,32 @@
 """What a job's `config` says about a delivery. The CRD checks it first; what slips through ends Permanent."""
 
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field
+from msgspec import Meta
 
 from forge_core.webhooks import MAX_PAYLOAD, MESSAGE_ID
-from forge_runner.config import Config
+from forge_core.wire import Strict, Unreadable, converted
+from forge_runner.report import Permanent
 
 
-def _json(text: str) -> str:
-    try:
-        json.loads(text)
-        text.encode()
-    except (ValueError, RecursionError):
-        raise ValueError("must be a JSON text") from None
-    return text
-
-
-class DeliveryConfig(Config):
+class DeliveryConfig(Strict, frozen=True):
     """The message. Where it goes, and what signs it, is in the mounted Secret."""
 
-    messageId: Annotated[str, Field(pattern=MESSAGE_ID)]  # noqa: N815 - as the manifest spells it
-    payload: Annotated[str, Field(min_length=1, max_length=MAX_PAYLOAD), AfterValidator(_json)]
+    messageId: Annotated[str, Meta(pattern=MESSAGE_ID)]  # noqa: N815 - as the manifest spells it
+    payload: Annotated[str, Meta(min_length=1, max_length=MAX_PAYLOAD)]
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> Self:
+        """The assignment's `config`. Raises Permanent with the field and what is wrong."""
+        try:
+            read = converted(config, cls)
+        except Unreadable as error:
+            raise Permanent(f"config.{error}") from None
+        try:
+            json.loads(read.payload)
+            read.payload.encode()
+        except (ValueError, RecursionError):
+            raise Permanent("config.payload: must be a JSON text") from None
+        return read
