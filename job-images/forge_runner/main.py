@@ -86,6 +86,8 @@ async def _reporting(settings: Settings, assignment: Assignment) -> AsyncIterato
             )
 
         reporter = Reporter(connect, assignment.tenant, assignment.uid, min(settings.heartbeat, assignment.heartbeat))
+        if not settings.silent:
+            await reporter.prepare()
         running = asyncio.ensure_future(reporter.run(settings.silent))
         try:
             yield reporter

@@ -66,6 +66,10 @@ class Reporter:
         self._outbox.put_line(line)
         self._woken.set()
 
+    async def prepare(self) -> None:
+        """Be ready to speak at once: the first heartbeat shall be there before the kind's process can do harm."""
+        self._sink = self._sink or await self._connect()
+
     def excuse(self) -> None:
         """The outcome is stored and says it all: who has said nothing so far doesn't begin now."""
         if self._silent:
