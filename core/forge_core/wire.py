@@ -5,7 +5,8 @@ what people send us: to import it takes every pod longer than the delivery of a 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, Generic, Self, TypeVar
 
 import msgspec
@@ -48,10 +49,8 @@ class Reader(Generic[T]):
 
     def __call__(self, text: str | bytes) -> T:
         """The message that a text is. Raises Unreadable, whatever the text is."""
-        try:
+        with _translated():
             return self._decoder.decode(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise Unreadable(sentence(error)) from None
 
 
 def read(text: str | bytes, form: type[T]) -> T:
@@ -59,12 +58,10 @@ def read(text: str | bytes, form: type[T]) -> T:
     return Reader[T](form)(text)
 
 
-def converted(values: Mapping[str, Any], form: type[T]) -> T:
-    """The message that has these values, as JSON has them. Raises Unreadable."""
-    try:
-        return msgspec.convert(values, form)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unreadable(sentence(error)) from None
+def converted(values: Mapping[str, Any], form: type[T], *, texts: bool = False) -> T:
+    """The message that has these values, as JSON has them, or (`texts`) as variables do. Raises Unreadable."""
+    with _translated():
+        return msgspec.convert(values, form, strict=not texts, dec_hook=_made if texts else None)
 
 
 def checked(message: T) -> T:
@@ -72,7 +69,20 @@ def checked(message: T) -> T:
     return read(msgspec.json.encode(message), type(message))
 
 
-def sentence(error: Exception) -> str:
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise Unreadable(_sentence(error)) from None
+
+
+def _made(form: type[T], text: object) -> T:
+    """A value of a type that JSON doesn't have, such as a Path, of its text."""
+    return form(text)  # type: ignore[call-arg]
+
+
+def _sentence(error: Exception) -> str:
     """What is wrong, as msgspec says it, after the field where it is."""
     message, _, where = str(error).partition(_WHERE)
     where = where.strip("`").removeprefix("$")

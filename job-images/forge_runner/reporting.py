@@ -66,9 +66,10 @@ class Reporter:
         self._outbox.put_line(line)
         self._woken.set()
 
-    async def prepare(self) -> None:
+    async def prepare(self) -> Sink:
         """Be ready to speak at once: the first heartbeat shall be there before the kind's process can do harm."""
         self._sink = self._sink or await self._connect()
+        return self._sink
 
     def excuse(self) -> None:
         """The outcome is stored and says it all: who has said nothing so far doesn't begin now."""
@@ -113,7 +114,7 @@ class Reporter:
             self._woken.set()
 
     async def _send(self, batch: Batch) -> None:
-        sink = self._sink = self._sink or await self._connect()
+        sink = await self.prepare()
         if batch.state is not None:
             await sink.report(self._tenant, batch.state)
         elif batch.beat:

@@ -5,18 +5,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Final, Self
 
-import msgspec
 from msgspec import Meta
 
 from forge_core.names import CREDENTIALS_PATH, SECRET_PATH, TERMINATION_PATH, TOKEN_PATH, WORK_PATH
-from forge_core.wire import Unreadable, sentence
+from forge_core.wire import converted
 
 CGROUP_PATH: Final = "/sys/fs/cgroup"
 PREFIX: Final = "FORGE_"
 
-
-Seconds = Annotated[float, Meta(ge=0)]
-Longer = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,16 @@ class Settings:
     work_path: Path = Path(WORK_PATH)
     termination_path: Path = Path(TERMINATION_PATH)
     cgroup_path: Path = Path(CGROUP_PATH)
-    claim_allowance: Longer = 300.0
+    claim_allowance: Positive = 300.0
     """How long to wait for an API that is away before the first word of work."""
-    save_allowance: Longer = 300.0
+    save_allowance: Positive = 300.0
     """How long finished work waits for an API or a PostgreSQL that is away."""
-    farewell: Longer = 5.0
+    farewell: Positive = 5.0
     """What is left for storing the outcome once SIGTERM has come."""
-    kill_grace: Seconds = 5.0
+    kill_grace: NotNegative = 5.0
     """Between SIGTERM and SIGKILL to the kind's processes after a timeout."""
-    heartbeat: Longer = 10.0
-    silent: Seconds = 0.0
+    heartbeat: Positive = 10.0
+    silent: NotNegative = 0.0
     """What is over sooner is told by its outcome alone, and Redis hears nothing of it."""
 
     @classmethod
@@ -55,10 +53,7 @@ class Settings:
         """What these variables say. Raises ValueError with what is wrong."""
         variables = {each.name: f"{PREFIX}{each.name.upper()}" for each in fields(cls)}
         given = {name: environment[each] for name, each in variables.items() if each in environment}
-        try:
-            return msgspec.convert(given, cls, strict=False, dec_hook=lambda form, text: form(text))
-        except msgspec.MsgspecError as error:
-            raise Unreadable(sentence(error)) from None
+        return converted(given, cls, texts=True)
 
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be seen in a log or a message: the contents of the mounted Secrets."""

@@ -27,6 +27,16 @@ async def test_an_outcome_whose_artefacts_are_not_there_is_refused(api: Api, clu
     assert (await commit(api, pod, 1, artifacts=[reference("a", SARIF)])).status_code == 204
 
 
+async def test_an_outcome_that_does_not_say_that_it_is_json_is_refused(api: Api, cluster: MemoryCluster) -> None:
+    pod = cluster.pod("tenant-acme", cluster.job("tenant-acme", "sample"))
+    await claim(api, pod)
+    async with api.runner(pod.token) as client:
+        for headers in ({}, {"Content-Type": "text/plain"}, {"Content-Type": "application/x-www-form-urlencoded"}):
+            body = b'{"status": "succeeded"}'
+            answer = await client.put("/internal/v1/attempts/1/outcome", content=body, headers=headers)
+            assert (answer.status_code, "application/json" in answer.json()["error"]) == (422, True), headers
+
+
 @pytest.mark.parametrize("summary", ['{"a": NaN}', '{"a": "\\ud800"}', '{"a": "' + "x" * 300_000 + '"}'])
 async def test_a_hostile_summary_is_refused(api: Api, cluster: MemoryCluster, summary: str) -> None:
     pod = cluster.pod("tenant-acme", cluster.job("tenant-acme", "sample"))
