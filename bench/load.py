@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import httpx2
-
 from bench.place import RELEASE_NAMESPACE, unique
 from bench.simulated import NAMESPACE, TENANT
 from forge_core.attempts import Outcome
@@ -38,7 +36,8 @@ class Load:
     """The runners. `served` counts those that have ended well."""
 
     cluster: Cluster
-    client: httpx2.AsyncClient
+    api: str
+    """The internal API's base URL."""
     progress: Progress
     folder: Path
     served: int = 0
@@ -83,14 +82,14 @@ class Load:
         metadata = pod["metadata"]
         token = self.folder / metadata["uid"]
         token.write_text(await self._token(metadata))
-        api = InternalApi(self.client, token)
-        claim = await within(ALLOWANCE, lambda: api.claim(1), _unheard)
-        for stage, percent in STAGES:
-            await self._report(metadata["labels"][JOB_UID_LABEL], claim.attempt, stage, percent)
-        log = stored(self.folder / "log", "log", "text/plain; charset=utf-8")
-        await within(ALLOWANCE, lambda: api.put_artifact(claim.attempt, log), _unheard)
-        outcome = Outcome(status="succeeded", summary=SUMMARY, artifacts=(log.reference(),))
-        await within(ALLOWANCE, lambda: api.put_outcome(claim.attempt, outcome), _unheard)
+        async with InternalApi.connect(self.api, token) as api:
+            claim = await within(ALLOWANCE, lambda: api.claim(1), _unheard)
+            for stage, percent in STAGES:
+                await self._report(metadata["labels"][JOB_UID_LABEL], claim.attempt, stage, percent)
+            log = stored(self.folder / "log", "log", "text/plain; charset=utf-8")
+            await within(ALLOWANCE, lambda: api.put_artifact(claim.attempt, log), _unheard)
+            outcome = Outcome(status="succeeded", summary=SUMMARY, artifacts=(log.reference(),))
+            await within(ALLOWANCE, lambda: api.put_outcome(claim.attempt, outcome), _unheard)
         path = core("pods", NAMESPACE, metadata["name"])
         await self.cluster.patch(path, {"metadata": {"annotations": {"bench/exit": "0"}}})
         token.unlink()
@@ -127,15 +126,11 @@ async def load(cluster: Cluster, redis_password: str) -> AsyncIterator[Load]:
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(_reachable(cluster, "forge-api-internal"))
         redis = await stack.enter_async_context(_reachable(cluster, "forge-redis"))
-        limits = httpx2.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
-        client = await stack.enter_async_context(
-            httpx2.AsyncClient(base_url=f"http://{api}", timeout=30, trust_env=False, limits=limits)
-        )
         connected = Progress.connect(f"redis://{redis}", redis_user(TENANT), redis_password)
         progress = await stack.enter_async_context(connected)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "log").write_text("attempt 1 of 3\n" * 60)
-        runners = Load(cluster, client, progress, folder)
+        runners = Load(cluster, f"http://{api}", progress, folder)
         running = asyncio.ensure_future(runners.run())
         try:
             yield runners

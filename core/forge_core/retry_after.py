@@ -1,7 +1,6 @@
 """What the header Retry-After asks for, whoever sent it (RFC 9110, 10.2.3: a number or a date)."""
 
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 LONGEST: Final = 3600.0
@@ -14,6 +13,10 @@ def asked_for(header: str | None, now: datetime) -> float:
     text = (header or "").strip()[:_MAX_LENGTH]
     if text.isascii() and text.isdigit():
         return min(float(text), LONGEST)
+    if not text:
+        return 0.0
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - a delivery's pod rarely needs it
+
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

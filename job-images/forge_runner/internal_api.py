@@ -8,11 +8,10 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
-
-import httpx2
 
 from forge_core.attempts import (
     DONE,
@@ -28,10 +27,13 @@ from forge_core.attempts import (
 from forge_core.maintenance import Ask, Done, Step
 from forge_core.retry_after import asked_for
 from forge_core.wire import Unreadable, read
+from forge_runner.http1 import Answer, Broken, Call, Client, Limits, NotReached
 from forge_runner.result_files import StoredArtifact
 
 T = TypeVar("T")
-TIMEOUT: Final = httpx2.Timeout(30.0, connect=5.0)
+MAX_ANSWER: Final = 64 * 1024
+"""Bytes of what is no artefact."""
+_JSON: Final = {"Content-Type": "application/json"}
 _MOMENTARY: Final = frozenset({401, 408, 425, 429})
 """Besides 5xx: a token is renewed by the kubelet, so that the next try may carry a good one."""
 
@@ -63,23 +65,21 @@ class Refused(Exception):
 class InternalApi:
     """One connection to the API's internal port. Each call is one try and reads the token anew."""
 
-    def __init__(self, client: httpx2.AsyncClient, token_path: Path) -> None:
+    def __init__(self, client: Client, token_path: Path) -> None:
         self._client = client
         self._token_path = token_path
 
     @classmethod
     @asynccontextmanager
     async def connect(cls, base_url: str, token_path: Path) -> AsyncIterator[Self]:
-        """Prepare it; nothing is sent. Proxies of the environment are not for traffic within the cluster."""
-        # Without TLS there is nothing to verify, and to read the authorities takes a while.
-        tls = httpx2.URL(base_url).scheme != "http"
-        async with httpx2.AsyncClient(base_url=base_url, verify=tls, timeout=TIMEOUT, trust_env=False) as client:
+        """Prepare it; nothing is sent. Raises ValueError for what is no base URL."""
+        async with Client.of(base_url, Limits()) as client:
             yield cls(client, token_path)
 
     async def claim(self, number_in_pod: int) -> Claim:
         """Ask for an attempt. Raises AlreadyDone, Exhausted, Fenced, Away, Refused."""
         body = ClaimRequest(number_in_pod=number_in_pod).body()
-        answer = await self._send("POST", "/attempts", body, {"Content-Type": "application/json"})
+        answer = await self._send("POST", "/attempts", body, _JSON)
         try:
             return read(answer, Claim)
         except Unreadable as error:
@@ -93,7 +93,7 @@ class InternalApi:
     async def put_outcome(self, attempt: int, outcome: Outcome) -> None:
         """Commit how the attempt ended. Raises Fenced, Away, Refused."""
         body = outcome.body()
-        await self._send("PUT", f"/attempts/{attempt}/outcome", body, {"Content-Type": "application/json"})
+        await self._send("PUT", f"/attempts/{attempt}/outcome", body, _JSON)
 
     async def get_baseline(self, attempt: int, file: Path) -> None:
         """Write the artefact that this job is compared with to `file`. Raises Fenced, Away, Refused, OSError."""
@@ -110,7 +110,7 @@ class InternalApi:
     async def maintain(self, step: Step, ask: Ask) -> Done:
         """Have one batch of maintenance done (forge_core.maintenance). Raises Fenced, Away, Refused."""
         body = ask.body()  # an API of an older release knows fewer fields
-        answer = await self._send("POST", f"/maintenance/{step}", body, {"Content-Type": "application/json"})
+        answer = await self._send("POST", f"/maintenance/{step}", body, _JSON)
         try:
             return read(answer, Done)
         except Unreadable as error:
@@ -123,26 +123,32 @@ class InternalApi:
             raise Away(f"the token can't be read ({type(error).__name__})") from error
 
     async def _fetch(self, path: str, file: Path, limit: int) -> None:
-        try:
-            async with self._client.stream("GET", INTERNAL_PREFIX + path, headers=self._authorization()) as response:
-                if not response.is_success:
-                    await response.aread()
-                    raise _failure(response)
-                await _received(response, file, limit)
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
-            raise Away(f"the API does not answer ({type(error).__name__})") from error
+        async with self._answered(Call("GET", path, {})) as answer:
+            with file.open("wb") as out:
+                size = 0
+                async for piece in answer.pieces():
+                    size += len(piece)
+                    if size > limit:
+                        raise Refused(f"what came is larger than {limit} bytes")
+                    out.write(piece)
 
     async def _send(
         self, method: str, path: str, content: bytes | AsyncIterator[bytes], headers: dict[str, str]
     ) -> bytes:
+        async with self._answered(Call(method, path, headers, content)) as answer:
+            return await answer.text(MAX_ANSWER)
+
+    @asynccontextmanager
+    async def _answered(self, call: Call) -> AsyncIterator[Answer]:
+        """The answer of a call that succeeded."""
+        sent = replace(call, target=INTERNAL_PREFIX + call.target, headers={**call.headers, **self._authorization()})
         try:
-            sent = {**headers, **self._authorization()}
-            response = await self._client.request(method, INTERNAL_PREFIX + path, content=content, headers=sent)
-        except httpx2.TransportError as error:
-            raise Away(f"the API does not answer ({type(error).__name__})") from error
-        if response.is_success:
-            return response.content
-        raise _failure(response)
+            async with self._client.call(sent) as answer:
+                if not answer.success:
+                    raise _failure(answer, await answer.text(MAX_ANSWER))
+                yield answer
+        except (NotReached, Broken) as error:
+            raise Away(f"the API does not answer: it {error}") from error
 
 
 def _headers(artifact: StoredArtifact) -> dict[str, str]:
@@ -153,41 +159,31 @@ def _headers(artifact: StoredArtifact) -> dict[str, str]:
     }
 
 
-async def _received(response: httpx2.Response, file: Path, limit: int) -> None:
-    size = 0
-    with file.open("wb") as out:
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > limit:
-                raise Refused(f"what came is larger than {limit} bytes")
-            out.write(chunk)
-
-
 async def _streamed(artifact: StoredArtifact) -> AsyncIterator[bytes]:
     for chunk in artifact.chunks():
         yield chunk
 
 
-def _failure(response: httpx2.Response) -> Exception:
+def _failure(answer: Answer, body: bytes) -> Exception:
     """The exception that an answer other than success stands for."""
-    problem = _problem(response)
+    problem = _problem(body)
     said = str(problem.get("detail") or problem.get("error") or problem.get("title") or "")[:500]
-    if response.status_code == 409 and problem.get("code") == EXHAUSTED:
+    if answer.status == 409 and problem.get("code") == EXHAUSTED:
         return Exhausted(said)
-    if response.status_code == 409 and problem.get("code") == DONE:
+    if answer.status == 409 and problem.get("code") == DONE:
         return AlreadyDone(said)
-    if response.status_code == 409 and problem.get("code") == FENCED:
+    if answer.status == 409 and problem.get("code") == FENCED:
         return Fenced(said)
-    sentence = f"the API answered {response.status_code}" + (f": {said}" if said else "")
-    if response.status_code in _MOMENTARY or response.status_code >= 500:
-        asked = asked_for(response.headers.get("Retry-After"), datetime.now(UTC))
+    sentence = f"the API answered {answer.status}" + (f": {said}" if said else "")
+    if answer.status in _MOMENTARY or answer.status >= 500:
+        asked = asked_for(answer.headers.get("retry-after"), datetime.now(UTC))
         return Away(sentence, asked)
     return Refused(sentence)
 
 
-def _problem(response: httpx2.Response) -> dict[str, Any]:
+def _problem(body: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(response.content[:65536])
-    except ValueError:
+        problem = json.loads(body)
+    except (ValueError, RecursionError):
         return {}
-    return body if isinstance(body, dict) else {}
+    return problem if isinstance(problem, dict) else {}

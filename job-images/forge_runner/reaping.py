@@ -1,6 +1,5 @@
 """Nothing that an attempt started outlives it, not even what left its process group."""
 
-import ctypes
 import os
 import signal
 import time
@@ -16,6 +15,8 @@ SECONDS: Final = 3.0
 def adopt_orphans() -> None:
     """Let orphaned descendants become this process's children, as they do anyway where it is PID 1."""
     if os.getpid() != 1:
+        import ctypes  # noqa: PLC0415 - slow to import, and a pod's runner is its first process
+
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 

@@ -25,7 +25,7 @@ class Settings:
     """
 
     assignment: str
-    api_url: str
+    api_url: Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")]
     redis_url: str = ""
     """Empty: no progress is reported."""
     redis_username: str = ""

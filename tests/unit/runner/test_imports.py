@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-SLOW = ("pydantic", "redis", "stamina", "tenacity")
+SLOW = ("pydantic", "redis", "stamina", "tenacity", "httpx2", "anyio", "ctypes", "email")
 PROGRAM = f"""
 import sys
 import forge_runner.main, forge_kinds.webhooks
