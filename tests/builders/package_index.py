@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +11,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+WHEEL = "needed-1.0-py3-none-any.whl"
+"""The one file of the one package, at simple/needed/."""
 
-@contextmanager
-def package_index(folder: Path) -> Iterator[str]:
-    """Its URL; `needed` 1.0 is the one module of the package of that name, and its VALUE is 42."""
-    place = folder / "simple/needed"
-    place.mkdir(parents=True)
+
+def wheel() -> bytes:
+    """The package `needed` 1.0: a module of that name, whose VALUE is 42."""
     files = {
         "needed.py": b"VALUE = 42\n",
         "needed-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: needed\nVersion: 1.0\n",
@@ -23,9 +24,19 @@ def package_index(folder: Path) -> Iterator[str]:
     }
     record = "".join(f"{name},sha256={_hash(body)},{len(body)}\n" for name, body in files.items())
     files["needed-1.0.dist-info/RECORD"] = record.encode() + b"needed-1.0.dist-info/RECORD,,\n"
-    with zipfile.ZipFile(place / "needed-1.0-py3-none-any.whl", "w") as wheel:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
         for name, body in files.items():
-            wheel.writestr(name, body)
+            archive.writestr(name, body)
+    return whole.getvalue()
+
+
+@contextmanager
+def package_index(folder: Path) -> Iterator[str]:
+    """The URL of an index on this machine that serves the wheel."""
+    place = folder / "simple/needed"
+    place.mkdir(parents=True)
+    (place / WHEEL).write_bytes(wheel())
     handler = partial(_Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
         Thread(target=serving.serve_forever, daemon=True).start()

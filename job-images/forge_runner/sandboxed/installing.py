@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from forge_core.sandbox import Answer, Bounds, Ended
 from forge_runner.report import Permanent
@@ -52,9 +53,15 @@ def install(sandbox: Sandbox, tree: Tree, wanted: Sequence[str], index: str, bou
     named = [part for each in wanted for part in _named(each)]
     command = [
         f"{_environment(sandbox)}/bin/python", "-m", "pip", "install", "--isolated", "--no-input", "--no-cache-dir",
-        "--disable-pip-version-check", "--index-url", index, *named,
+        "--disable-pip-version-check", "--index-url", index, *_trusting(index), *named,
     ]  # fmt: skip
     return sandbox.run(command, bounds, tree, {"PIP_INDEX_URL": index, "PIP_CONFIG_FILE": "/dev/null"})
+
+
+def _trusting(index: str) -> tuple[str, ...]:
+    """Whoever made the queue chose an index without TLS, such as one in the cluster; pip would pass it over."""
+    parts = urlsplit(index)
+    return ("--trusted-host", parts.netloc) if parts.scheme == "http" else ()
 
 
 def _named(wanted: str) -> tuple[str, ...]:
