@@ -3,7 +3,7 @@
 import yaml
 
 from bench.refactoring import reasons
-from bench.resources import classes, judged
+from bench.resources import judged, queue_of, sizes
 from tests.conftest import ROOT
 
 
@@ -21,7 +21,8 @@ def test_the_same_reason_at_two_places_is_one() -> None:
 
 def test_each_queue_of_the_chart_has_a_class_to_compare_with() -> None:
     values = yaml.safe_load((ROOT / "helm/forge-jobs/values.yaml").read_text())
-    given = classes(values)
-    assert {queue["jobType"] for queue in values["queues"].values()} == set(given)
-    limit = given["analysis"]["limits_memory"]
-    assert judged({"rss_mb": limit / 2e6}, given["analysis"])["headroom"] == 2.0
+    for queue in values["queues"].values():
+        given = sizes(values, queue_of(values, queue["jobType"]))
+        assert given["class"] == queue["defaultResourceClass"]
+        assert judged({"rss_mb": given["limits_memory"] / 2e6}, given)["headroom"] == 2.0
+    assert sizes(values, queue_of(values, "analysis"), "large")["limits_cpu"] == 8.0
