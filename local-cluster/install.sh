@@ -3,8 +3,10 @@
 . "$(dirname "$0")/here.sh"
 
 release() {
+  local forced=() # a queue that somebody patched meanwhile would stop Helm 4; Helm 3 sets it back unasked
+  ! helm upgrade --help | grep -q -- --force-conflicts || forced=(--force-conflicts)
   helm upgrade --install forge-jobs "$ROOT/helm/forge-jobs" --namespace forge-jobs --create-namespace \
-    --values "$ROOT/helm/forge-jobs/values-local.yaml" --values "$LOCAL/images.yaml" --wait --timeout 8m ||
+    --values "$ROOT/helm/forge-jobs/values-local.yaml" --values "$LOCAL/images.yaml" --wait --timeout 8m "${forced[@]}" ||
     { why; return 1; }
 }
 why() { # what helm doesn't tell

@@ -70,11 +70,11 @@ class EndpointSecrets:
             await edit(self._kube, _path(endpoint), steps)
         return secret
 
-    async def forget(self, endpoint: Endpoint) -> None:
-        """Delete it; one that isn't there is deleted."""
+    async def forget(self, namespace: str, name: str) -> None:
+        """Delete one; one that isn't there is deleted."""
         async with _told():
             try:
-                await remove(self._kube, _path(endpoint))
+                await remove(self._kube, core("secrets", namespace, name))
             except NotFound:
                 return
 

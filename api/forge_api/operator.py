@@ -9,9 +9,13 @@ import aiohttp
 from pydantic import ValidationError
 
 from forge_core.explanation import MAX_ANSWER_BYTES, Explanation
+from forge_core.maintenance import OPERATOR_PATH, Ask, Done, Step
 from forge_core.names import EXPLAIN_PATH
+from forge_core.wire import Unreadable, read
 
 SECONDS: Final = 1.5
+SWEEP_SECONDS: Final = 120.0
+"""Of one batch of a clean-up, for which nobody waits."""
 TRIES: Final = 2
 """A second try may meet the active operator where the first met one that stands by."""
 
@@ -38,6 +42,11 @@ class Operator:
         ) as session:
             yield cls(session, url)
 
+    @property
+    def configured(self) -> bool:
+        """Whether there is one to ask."""
+        return bool(self._url)
+
     async def explain(self, uid: UUID) -> Explanation | None:
         """Why an AnalysisJob stands where it stands; None when the operator doesn't hold it. Raises OperatorAway."""
         if not self._url:
@@ -53,6 +62,24 @@ class Operator:
                     error = f"it answered {answer.status}"
             except TimeoutError:
                 raise OperatorAway(f"it did not answer within {SECONDS:g} s") from None
+            except (aiohttp.ClientError, OSError) as failure:
+                error = type(failure).__name__
+        raise OperatorAway(error)
+
+    async def maintain(self, step: Step, ask: Ask) -> Done:
+        """Have it do a batch of a step of its own. Raises OperatorAway."""
+        if not self._url:
+            raise OperatorAway("no operator is configured")
+        error, patience = "", aiohttp.ClientTimeout(total=SWEEP_SECONDS)
+        for _ in range(TRIES):
+            try:
+                url = f"{self._url}{OPERATOR_PATH}{step}"
+                async with self._session.post(url, data=ask.body(), timeout=patience) as answer:
+                    if answer.status == 200:
+                        return read(await answer.read(), Done)
+                    error = f"it answered {answer.status}"
+            except Unreadable:
+                raise OperatorAway("its answer could not be read") from None
             except (aiohttp.ClientError, OSError) as failure:
                 error = type(failure).__name__
         raise OperatorAway(error)

@@ -14,6 +14,7 @@ from forge_api.dispatching import Dispatcher
 from forge_api.endpoint_secrets import EndpointSecrets
 from forge_api.estimating import Estimating
 from forge_api.internal.identity import Identities
+from forge_api.internal.ownerless import Ownerless
 from forge_api.internal.upkeep import Kept, Upkeep
 from forge_api.keys import keys_from
 from forge_api.metrics import Metrics
@@ -119,6 +120,8 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             Operator.connect(settings.operator_url, settings.operator_token.get_secret_value())
         )
         await stack.enter_async_context(repeating("fingerprints", partial(fill_in, history), FILL_IN_SECONDS))
+        caches, endpoints, endpoint_secrets = Caches(history), Endpoints(history), EndpointSecrets(kube)
+        ownerless = Ownerless(endpoints, endpoint_secrets, operator)
         yield Services(
             kube=kube,
             progress=progress,
@@ -129,7 +132,7 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             identities=Identities(kube),
             queries=queries,
             baselines=Baselines(history),
-            caches=Caches(history),
+            caches=caches,
             repositories=Repositories(history),
             trends=Trends(history),
             submissions=submissions,
@@ -143,10 +146,10 @@ async def services(settings: Settings, kube: Kubernetes | None = None) -> AsyncI
             submitter=submitter,
             operator=operator,
             estimating=Estimating(Estimates(history)),
-            endpoints=Endpoints(history),
-            endpoint_secrets=EndpointSecrets(kube),
+            endpoints=endpoints,
+            endpoint_secrets=endpoint_secrets,
             deliveries=deliveries,
-            upkeep=Upkeep(_kept(settings), Usages(history), Purge(history), Caches(history)),
+            upkeep=Upkeep(_kept(settings), Usages(history), Purge(history), caches, ownerless),
             metrics=metrics,
         )
 

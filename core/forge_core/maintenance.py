@@ -2,11 +2,16 @@
 
     POST /internal/v1/maintenance/{step}    Ask -> 200 Done
 
+What only the operator may touch is passed on to it by the API, as it came, with the token that both were given:
+
+    POST /maintenance/{step}                Ask -> 200 Done    (on the operator's port)
+
 Only for pods whose job is of a queue of jobType cleanup, in the system tenant's namespace (403 for all others). A call
 does one batch and answers where it ended; the next one begins there. Each batch is whole in itself and may be repeated:
 what is done is done, so a clean-up that was cut off is simply begun again.
 """
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -40,15 +45,28 @@ class Step(StrEnum):
     CACHES = "caches"
     """What jobs keep for the next ones of their repository, and nobody used for as long as artefacts are kept, goes."""
     ORPHANS = "orphans"
-    """What belongs to no job goes."""
+    """Rows that belong to no job go."""
+    SECRETS = "secrets"
+    """Secrets of webhook endpoints that don't exist go."""
+    JOBS = "jobs"
+    """Jobs of the cluster whose AnalysisJob isn't there go: by the operator."""
+    REDIS = "redis"
+    """Redis users and keys of tenants that aren't there go, and keys that have no end: by the operator."""
 
 
+_OWNERLESS: Final = (Step.ORPHANS, Step.SECRETS, Step.JOBS, Step.REDIS)
 STEPS: Final = {
     Task.AGGREGATE_USAGE: (Step.USAGE,),
-    Task.RETIRE_ORPHANS: (Step.ORPHANS,),
+    Task.RETIRE_ORPHANS: _OWNERLESS,
     # A row goes only when its hour's usage is known.
-    Task.PURGE_HISTORY: (Step.USAGE, Step.ROWS, Step.ARTIFACTS, Step.CACHES, Step.ORPHANS),
+    Task.PURGE_HISTORY: (Step.USAGE, Step.ROWS, Step.ARTIFACTS, Step.CACHES, *_OWNERLESS),
 }
+OPERATORS: Final = frozenset({Step.JOBS, Step.REDIS})
+"""Steps that the API passes on."""
+OPERATOR_PATH: Final = "/maintenance/"
+"""On the operator's port, followed by the step."""
+OWNERLESS_FOR: Final = timedelta(days=1)
+"""What belongs to nobody and was not touched for this long belongs to nobody who will still come."""
 
 
 class Ask(Strict, frozen=True, omit_defaults=True):

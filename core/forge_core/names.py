@@ -5,6 +5,8 @@ is harmless.
 """
 
 import hashlib
+import re
+from dataclasses import dataclass
 from typing import Final
 
 # --- the API group -----------------------------------------------------------------------------------------------
@@ -124,6 +126,36 @@ def log_stream(tenant: str, uid: str) -> str:
 def redis_user(tenant: str) -> str:
     """The Redis user that a tenant's pods hold."""
     return f"tenant-{tenant}"
+
+
+def tenant_of_user(user: str) -> str:
+    """The tenant whose Redis user that is, "" for nobody's."""
+    return user.removeprefix("tenant-") if user.startswith("tenant-") else ""
+
+
+@dataclass(frozen=True)
+class RedisKey:
+    """A key of ours: whose it is, and whether it is one job's (`job`, `log`) or the tenant's (`progress`, `events`)."""
+
+    name: str
+    tenant: str
+    part: str
+
+    @property
+    def of_a_job(self) -> bool:
+        """Whether it goes by itself some time after its job's last word."""
+        return self.part in {"job", "log"}
+
+
+def redis_key(name: str) -> RedisKey | None:
+    """What a key's name says, None when it is none of ours."""
+    found = _REDIS_KEY.fullmatch(name)
+    return RedisKey(name, found["tenant"], found["part"] or found["stream"]) if found else None
+
+
+_REDIS_KEY: Final = re.compile(r"forge:\{(?P<tenant>[^{}]+)\}:((?P<stream>progress|events)|(?P<part>job|log):.+)")
+ALL_KEYS: Final = "forge:{*"
+"""The pattern of all keys of ours, for SCAN."""
 
 
 def reported_keys(tenant: str) -> tuple[str, ...]:

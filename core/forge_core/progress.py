@@ -18,7 +18,18 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
 from forge_core.messages import MAX_LINE, ProgressMessage, ProgressUnavailable, TerminalMessage
-from forge_core.names import events_stream, job_hash, log_stream, progress_stream, redis_user, reported_keys
+from forge_core.names import (
+    ALL_KEYS,
+    RedisKey,
+    events_stream,
+    job_hash,
+    log_stream,
+    progress_stream,
+    redis_key,
+    redis_user,
+    reported_keys,
+    tenant_of_user,
+)
 
 STREAM_LENGTH: Final = 10_000
 """Messages kept of a tenant's progress, approximately."""
@@ -27,7 +38,10 @@ LOG_LENGTH: Final = 2_000
 JOB_SECONDS: Final = 24 * 3600
 """How long a job's hash and log tail outlive their last write."""
 SOCKET_SECONDS: Final = 5.0
+SCANNED_AT_ONCE: Final = 500
 BEGINNING: Final = "0-0"
+_FOR_EVER: Final = -1
+"""What TTL answers for a key that has no end."""
 EVENTS_LENGTH: Final = 10_000
 """CloudEvents kept of a tenant, approximately, unless the installation says otherwise."""
 
@@ -192,10 +206,68 @@ class Progress:
             "+cluster|slots", "+cluster|shards", "+cluster|nodes", "+cluster|info", "+readonly", "+command",
         ]  # fmt: skip
         with _translated():
-            if isinstance(self._redis, RedisCluster):
-                await self._redis.execute_command(*rule, target_nodes=RedisCluster.ALL_NODES)
-            else:
-                await self._redis.execute_command(*rule)
+            for node in await self._nodes():
+                await self._on(node, *rule)
+
+    # --- the clean-up's side ---
+
+    async def users(self) -> frozenset[str]:
+        """The tenants that have a user, on whatever node."""
+        with _translated():
+            answers = [await self._on(node, "ACL USERS") for node in await self._nodes()]
+        return frozenset(filter(None, (tenant_of_user(user) for users in answers for user in users)))
+
+    async def remove_user(self, tenant: str) -> None:
+        """On every node; its connections end."""
+        with _translated():
+            for node in await self._nodes():
+                await self._on(node, "ACL DELUSER", redis_user(tenant))
+
+    async def all_keys(self) -> AsyncIterator[tuple[RedisKey, bool]]:
+        """All keys of ours, and whether each goes by itself: one walk through all that Redis holds, in small steps.
+
+        What has such a name but is of another type is none of ours.
+        """
+        with _translated():
+            names = [name async for name in self._redis.scan_iter(match=ALL_KEYS, count=SCANNED_AT_ONCE)]
+        for begin in range(0, len(names), SCANNED_AT_ONCE):
+            batch = [key for name in names[begin : begin + SCANNED_AT_ONCE] if (key := redis_key(name))]
+            with _translated():
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for key in batch:
+                        pipe.ttl(key.name)
+                        pipe.type(key.name)
+                    answers = await pipe.execute()
+            for key, seconds, form in zip(batch, answers[::2], answers[1::2], strict=True):
+                if form == ("hash" if key.part == "job" else "stream"):
+                    yield key, seconds != _FOR_EVER
+
+    async def touched(self, key: RedisKey) -> datetime | None:
+        """When it was last written, by what it says itself; None when it doesn't, being empty."""
+        with _translated():
+            if key.part == "job":
+                return _moment(await self._redis.hget(key.name, "heartbeat"))
+            entries = await self._redis.xrevrange(key.name, count=1)
+        return datetime.fromtimestamp(int(entries[0][0].split("-")[0]) / 1000, UTC) if entries else None
+
+    async def remove(self, key: RedisKey, *, dry: bool = False) -> int:
+        """Remove it; answers the bytes that this frees (or would, with `dry`)."""
+        with _translated():
+            size = int(await self._redis.memory_usage(key.name) or 0)
+            if not dry:
+                await self._redis.unlink(key.name)
+        return size
+
+    async def _nodes(self) -> list[Any]:
+        """Every node of a Redis Cluster; of a Redis that is none, itself."""
+        if not isinstance(self._redis, RedisCluster):
+            return [None]
+        await self._redis.initialize()
+        return list(self._redis.get_nodes())
+
+    async def _on(self, node: Any, *command: str) -> Any:
+        where = {"target_nodes": node} if node else {}
+        return await self._redis.execute_command(*command, **where)
 
     # --- the API's side ---
 

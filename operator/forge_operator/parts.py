@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from aiohttp.web import RouteDef
 from prometheus_client.core import Metric
 
 from forge_core.cluster import Cluster
@@ -15,6 +16,7 @@ from forge_core.progress import Progress
 from forge_operator.apply.applier import Applier
 from forge_operator.apply.writes import Writes
 from forge_operator.dependencies import Dependencies
+from forge_operator.door import Door
 from forge_operator.explaining.answering import Answering
 from forge_operator.health import Health
 from forge_operator.known import Surroundings
@@ -38,6 +40,8 @@ from forge_operator.record.recorder import Recorder
 from forge_operator.redis_users import RedisUsers
 from forge_operator.scraped import families
 from forge_operator.settings import Settings
+from forge_operator.strays import Strays
+from forge_operator.sweeping import Sweeping
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,18 @@ class Parts:
         alerts = settings.alerts
         self.alerting = Alerting(outbox, lambda: sink_of(alerts), self.metrics, self._leads)
         self.backlogs = Backlogs(outbox, self.metrics, self._leads)
-        self.answering = Answering(self.picture, self._leads, settings.operator_token.get_secret_value())
+        self._door = Door(self.picture, self._leads, settings.operator_token.get_secret_value())
+        self._answering = Answering(self.picture)
+        strays = Strays(to.cluster, to.progress, self.picture, redis_is_ours=not settings.managed_redis)
+        self._sweeping = Sweeping(strays)
         self.queue_status = QueueStatus(to.cluster, self.sink, self._leads)
 
     def _leads(self) -> bool:
         return self.lease.held
+
+    def routes(self) -> list[RouteDef]:
+        """What the API asks over the operator's port."""
+        return self._door.routes(self._answering.route(), self._sweeping.route())
 
     def lasting(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
         """What runs for ever, by name, once everything has been listed."""

@@ -42,9 +42,7 @@ async def run(settings: Settings) -> int:
                 ),
             ),
         )
-        port = await stack.enter_async_context(
-            serving(settings.port, parts.health, parts.exposition, parts.answering.routes())
-        )
+        port = await stack.enter_async_context(serving(settings.port, parts.health, parts.exposition, parts.routes()))
         _log.info("the operator begins", identity=settings.identity, port=port, installation=settings.installation)
         return await _Life(parts).live()
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from forge_api import cursors
+from forge_api.internal.ownerless import Ownerless
 from forge_api.problems import Problem
 from forge_core.history.caches import Caches
 from forge_core.history.pages import Place
@@ -34,6 +35,7 @@ class Upkeep:
     usages: Usages
     purge: Purge
     caches: Caches
+    ownerless: Ownerless
 
     async def do(self, step: Step, ask: Ask, now: datetime) -> Done:
         """One batch."""
@@ -49,6 +51,8 @@ class Upkeep:
                 return await self._unused(ask, now - self.kept.artifacts)
             case Step.ORPHANS:
                 return await self._sweep(ask, now)
+            case Step.SECRETS | Step.JOBS | Step.REDIS:
+                return await self.ownerless.do(step, ask, now)
 
     async def _close_hours(self, ask: Ask, now: datetime) -> Done:
         close = self.usages.would_close if ask.dry_run else self.usages.close

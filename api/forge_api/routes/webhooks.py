@@ -24,6 +24,7 @@ from forge_api.webhook_views import (
     NewEndpoint,
     Rotation,
 )
+from forge_core.history.database import HistoryUnavailable
 from forge_core.history.deliveries import Message, compact, job_for
 from forge_core.history.endpoints import BY_USER, MAX_ENDPOINTS, Endpoint, TooMany
 from forge_core.history.events import ping_of
@@ -59,12 +60,16 @@ async def register(asked: NewEndpoint, services: Held, caller: Calling, response
         created_by=caller.identity.user,
         created_at=now,
     )
+    await services.endpoints.note_secret(endpoint)
     secret = await services.endpoint_secrets.make(endpoint)
     try:
         await services.endpoints.add(endpoint)
-    except BaseException as error:  # its Secret would be nobody's
-        with suppress(Problem):
-            await services.endpoint_secrets.forget(endpoint)
+    except (
+        BaseException
+    ) as error:  # its Secret would be nobody's; where this fails too, a clean-up finds it by the note
+        with suppress(Problem, HistoryUnavailable):
+            await services.endpoint_secrets.forget(endpoint.namespace, endpoint.secret)
+            await services.endpoints.forget_secret(endpoint.id)
         if isinstance(error, TooMany):
             sentence = f"The tenant has {MAX_ENDPOINTS} endpoints already: delete one first."
             raise Problem(409, sentence, code="too-many") from None
@@ -119,7 +124,7 @@ async def _changed(services: Services, endpoint: Endpoint, changes: dict[str, An
 @router.delete("/{endpoint_id}", status_code=204, responses=responses(404))
 async def delete(services: Held, endpoint: Named) -> Response:
     """Forget an endpoint and its secret. Deliveries under way fail at their next attempt."""
-    await services.endpoint_secrets.forget(endpoint)
+    await services.endpoint_secrets.forget(endpoint.namespace, endpoint.secret)
     await services.endpoints.remove(endpoint.tenant, endpoint.id)
     return Response(status_code=204)
 

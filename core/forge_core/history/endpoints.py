@@ -1,4 +1,8 @@
-"""A tenant's webhook endpoints. Their secrets are never here."""
+"""A tenant's webhook endpoints. Their secrets are never here.
+
+Which Secrets were made is noted beside them, before each is made: whoever is ended in the middle of a registration
+leaves a note without an endpoint, by which a clean-up finds the Secret. Nobody has the right to list Secrets.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +14,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 
 from forge_core.history.database import History, storable
 from forge_core.history.models import WebhookEndpointRow as Row
+from forge_core.history.models import WebhookSecretRow as Secret
 from forge_core.history.pages import Place, newest_first, page_of
 from forge_core.names import webhook_secret
 
@@ -42,6 +47,19 @@ class Endpoint:
         return webhook_secret(self.id)
 
 
+@dataclass(frozen=True)
+class StraySecret:
+    """A Secret without an endpoint."""
+
+    endpoint_id: UUID
+    namespace: str
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return webhook_secret(self.endpoint_id)
+
+
 class TooMany(Exception):
     """The tenant has MAX_ENDPOINTS already."""
 
@@ -55,6 +73,28 @@ class Endpoints:
 
     def __init__(self, history: History) -> None:
         self._history = history
+
+    async def note_secret(self, endpoint: Endpoint) -> None:
+        """Its Secret is about to be made."""
+        noted = insert(Secret).values(
+            endpoint_id=endpoint.id, namespace=endpoint.namespace, noted_at=endpoint.created_at
+        )
+        async with self._history.begin() as connection:
+            await connection.execute(noted)
+
+    async def forget_secret(self, endpoint_id: UUID) -> None:
+        """Its Secret is gone."""
+        async with self._history.begin() as connection:
+            await connection.execute(delete(Secret).where(Secret.endpoint_id == endpoint_id))
+
+    async def stray_secrets(self, before: datetime, limit: int = 0) -> list[StraySecret]:
+        """Secrets noted before that time whose endpoint isn't there: so many, or all."""
+        lone = select(Secret.endpoint_id, Secret.namespace).where(
+            Secret.noted_at < before, ~select(Row.id).where(Row.id == Secret.endpoint_id).exists()
+        )
+        async with self._history.begin() as connection:
+            found = await connection.execute(lone.order_by(Secret.endpoint_id).limit(limit or None))
+            return [StraySecret(row.endpoint_id, row.namespace) for row in found]
 
     async def add(self, endpoint: Endpoint) -> None:
         """Register. Raises TooMany."""
@@ -88,9 +128,10 @@ class Endpoints:
             return endpoint_of(row) if row else None
 
     async def remove(self, tenant: str, endpoint_id: UUID) -> None:
-        """Forget it, and which jobs were its deliveries; the jobs' own rows stay."""
+        """Forget it, its Secret being gone, and which jobs were its deliveries; the jobs' own rows stay."""
         async with self._history.begin() as connection:
             await connection.execute(delete(Row).where(Row.id == endpoint_id, Row.tenant == tenant))
+            await connection.execute(delete(Secret).where(Secret.endpoint_id == endpoint_id))
 
 
 def endpoint_of(row: Mapping[Any, Any]) -> Endpoint:

@@ -302,6 +302,16 @@ class WebhookEndpointRow(Base):
     rotated_at: Mapped[datetime | None]
 
 
+class WebhookSecretRow(Base):
+    """A Secret that was made, or was going to be, for an endpoint: noted before it is, forgotten after it is gone."""
+
+    __tablename__ = "webhook_secrets"
+
+    endpoint_id: Mapped[UUID] = mapped_column(primary_key=True)
+    namespace: Mapped[str] = mapped_column(String(63))
+    noted_at: Mapped[datetime]
+
+
 class WebhookDeliveryRow(Base):
     """A job that delivers one message to one endpoint."""
 

@@ -10,7 +10,7 @@ would have done it takes as done: every hour that is over is aggregated, and wha
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,12 +18,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from forge_core.history.database import History
+from forge_core.maintenance import OWNERLESS_FOR
 
 JOBS_AT_ONCE: Final = 200
 MOST_COUNTED: Final = 100_000
 UIDS_AT_ONCE: Final = 5000
-ORPHANED: Final = timedelta(days=1)
-"""What belongs to no row and was not touched for this long belongs to none that will still come."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +151,7 @@ class Purge:
         async with self._history.look() if dry else self._history.begin() as connection:
             asked = {"after": after, "limit": UIDS_AT_ONCE}
             uids = list((await connection.execute(_UIDS, asked)).scalars())
-            lost = await connection.execute(_ORPHANS, {"uids": uids, "before": now - ORPHANED})
+            lost = await connection.execute(_ORPHANS, {"uids": uids, "before": now - OWNERLESS_FOR})
             orphans, take = list(lost.scalars()), _count if dry else _remove
             gone = {table: await take(connection, table, "job_uid", orphans) for table in _BY_UID}
         return Swept(len(uids), gone, uids[-1] if len(uids) == UIDS_AT_ONCE else None)

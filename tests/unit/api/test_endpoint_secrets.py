@@ -48,8 +48,8 @@ async def test_forgetting_is_done_when_there_is_nothing() -> None:
     cluster = MemoryCluster()
     keeping = EndpointSecrets(cluster)
     await keeping.make(ENDPOINT)
-    await keeping.forget(ENDPOINT)
-    await keeping.forget(ENDPOINT)
+    await keeping.forget(ENDPOINT.namespace, ENDPOINT.secret)
+    await keeping.forget(ENDPOINT.namespace, ENDPOINT.secret)
     assert PATH not in cluster.objects
 
 
