@@ -15,7 +15,15 @@ WORDS = {
     "usage": "totals of a tenant, queue and hour written",
     "kept": "jobs past their time kept: still in the cluster, or their event or usage is open",
 }
-"""Of the counts that aren't rows removed from a table; whatever else is counted is."""
+"""Of the counts of what was done but not freed."""
+FREED = {
+    "strayJobs": "Jobs of the cluster without an AnalysisJob",
+    "straySecrets": "Secrets without a webhook endpoint",
+    "strayUsers": "Redis users without a tenant",
+    "strayKeys": "Redis keys without an owner",
+    "strayBytes": "bytes of Redis",
+}
+"""Of what was freed; whatever else is counted is rows of a table."""
 
 
 def prepare(console: Console) -> None:
@@ -38,7 +46,7 @@ def show(console: Console, summary: dict[str, Any], artifact: Callable[[str], st
     console.print("\nDone:" if done else "\nDone: every hour that is over was summed up before")
     _table(console, {WORDS[name]: count for name, count in done.items()})
     console.print("\nFreed:" if freed else "\nFreed: nothing, for nothing is past its time yet")
-    _table(console, {f"rows of {name}": count for name, count in freed.items()})
+    _table(console, {FREED.get(name, f"rows of {name}"): count for name, count in freed.items()})
 
 
 def _table(console: Console, counts: dict[str, int]) -> None:
