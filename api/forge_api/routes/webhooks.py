@@ -64,9 +64,8 @@ async def register(asked: NewEndpoint, services: Held, caller: Calling, response
     secret = await services.endpoint_secrets.make(endpoint)
     try:
         await services.endpoints.add(endpoint)
-    except (
-        BaseException
-    ) as error:  # its Secret would be nobody's; where this fails too, a clean-up finds it by the note
+    except BaseException as error:  # its Secret would be nobody's
+        # Where this fails too, a clean-up finds the Secret by its note.
         with suppress(Problem, HistoryUnavailable):
             await services.endpoint_secrets.forget(endpoint.namespace, endpoint.secret)
             await services.endpoints.forget_secret(endpoint.id)
