@@ -117,10 +117,14 @@ class ApiServer:
         return f"{_group(version)}{place}/{plural}"
 
     def _answer(self, method: str, path: str, **options: Any) -> httpx2.Response:
-        """As kubectl does, asks again what the API server puts off: a kind whose definition has changed, say."""
+        """As kubectl does, asks again what the API server puts off: a kind whose definition has changed, say.
+
+        So does whoever meets another in the count of a namespace's quota.
+        """
         for _ in range(MOST_TIMES):
             answer = _client(self.kubeconfig).request(method, path, **options)
-            if answer.status_code != httpx2.codes.TOO_MANY_REQUESTS:
+            counted_at_once = answer.status_code == httpx2.codes.CONFLICT and "on resourcequotas" in answer.text
+            if answer.status_code != httpx2.codes.TOO_MANY_REQUESTS and not counted_at_once:
                 break
             time.sleep(float(answer.headers.get("Retry-After") or 1))
         return answer

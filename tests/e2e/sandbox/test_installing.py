@@ -16,7 +16,7 @@ NAMESPACE, NAME = "git", "package-index"
 """Runners may go out to that namespace already."""
 URL = f"http://{NAME}.{NAMESPACE}.svc/simple"
 NEEDING = "import needed\n\n\ndef over(number: int) -> str:\n    return 'over' if number > needed.VALUE else 'under'\n"
-SECONDS = 240
+SECONDS = 420
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def ask(forge: Forge, jobs: Jobs, serve: Callable[..., str]) -> Callable[[str, s
         packages = {"packages": {"index": index}} if index else {}
         queue = jobs.queue("test-generation", sandbox={**sandbox, **packages})
         url = serve({"limits.py": NEEDING, "requirements.txt": f"{requirement}\n"})
-        return jobs.submit(url, queue, config={"install": ["requirements.txt"], "budget": "1m"})
+        return jobs.submit(url, queue, config={"install": ["requirements.txt"], "budget": "5m"})
 
     return asked
 

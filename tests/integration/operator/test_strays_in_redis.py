@@ -25,6 +25,9 @@ NO_CLUSTER = cast("Cluster", None)
 @pytest.fixture(params=["redis_url", "redis_cluster_url"])
 async def progress(request: pytest.FixtureRequest) -> AsyncIterator[Progress]:
     async with Progress.connect(request.getfixturevalue(request.param)) as connected:
+        await connected._redis.flushall()  # the cluster serves other tests too
+        for tenant in await connected.users():
+            await connected.remove_user(tenant)
         yield connected
 
 
