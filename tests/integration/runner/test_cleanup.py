@@ -40,7 +40,8 @@ def test_a_purge_does_its_steps_in_order_each_until_nothing_is_left(pod: PodMake
     asked = [(step, ask.after, ask.done) for step, ask in ledger.asks]
     assert asked == [
         ("usage", "", 0), ("usage", "h", 48), ("rows", "", 0), ("rows", "a", 200), ("rows", "b", 400),
-        ("artifacts", "", 0), ("caches", "", 0), ("orphans", "", 0),
+        ("artifacts", "", 0), ("caches", "", 0), ("orphans", "", 0), ("secrets", "", 0),
+        ("jobs", "", 0), ("redis", "", 0),
     ]  # fmt: skip
     assert ledger.outcomes[1].summary == {"changed": {"hours": 48, "jobs": 490, "kept": 10}}
     assert "rows: 500 looked at" in ledger.log_of(1)
@@ -51,7 +52,7 @@ def test_a_dry_run_asks_for_one_in_every_batch_and_says_that_nothing_was_changed
     script(ledger)
     runner = pod(kind="cleanup", program=PROGRAM, attempts=1, config={"task": "purge-history", "dryRun": True})
     assert runner.end() == Exit.SUCCEEDED, runner.output
-    assert len(ledger.asks) == 8
+    assert len(ledger.asks) == 11
     assert all(ask.dry_run for _, ask in ledger.asks)
     told = {"hours": 48, "jobs": 490, "kept": 10}
     assert ledger.outcomes[1].summary == {"dryRun": True, "wouldChange": told}
@@ -66,7 +67,7 @@ def test_an_outage_in_the_middle_is_waited_for_and_nothing_is_asked_for_twice(po
     ledger.away = False
     assert runner.end() == Exit.SUCCEEDED, runner.output
     assert "trying again: the API answered 503" in ledger.log_of(1)
-    assert len(ledger.asks) == 8
+    assert len(ledger.asks) == 11
 
 
 @pytest.mark.parametrize(
