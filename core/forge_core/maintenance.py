@@ -2,13 +2,13 @@
 
     POST /internal/v1/maintenance/{step}    Ask -> 200 Done
 
-What only the operator may touch is passed on to it by the API, as it came, with the token that both were given:
-
-    POST /maintenance/{step}                Ask -> 200 Done    (on the operator's port)
-
 Only for pods whose job is of a queue of jobType cleanup, in the system tenant's namespace (403 for all others). A call
 does one batch and answers where it ended; the next one begins there. Each batch is whole in itself and may be repeated:
 what is done is done, so a clean-up that was cut off is simply begun again.
+
+What only the operator may touch is passed on to it by the API, as it came, with the token that both were given:
+
+    POST /maintenance/{step}                Ask -> 200 Done    (on the operator's port)
 """
 
 from datetime import timedelta
@@ -87,3 +87,7 @@ class Done(Strict, frozen=True):
     share: Annotated[float, Meta(ge=0, le=1)]
     counts: dict[str, int] = field(default_factory=dict)
     """What changed, or would by a dry run, by name: `jobs`, `artifacts`, `hours`, `kept`, ..."""
+
+
+NOTHING: Final = Done(after="", looked_at=0, share=1)
+"""There is nothing to do in a step."""

@@ -5,6 +5,7 @@ raises `ProgressUnavailable` when Redis is away, refuses the credentials, or lac
 forgotten its users until the operator sets them again), and callers go on without it.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -184,11 +185,7 @@ class Progress:
     async def servers(self) -> frozenset[str]:
         """The run id of each server: another set than before means that users must be set again."""
         with _translated():
-            if isinstance(self._redis, RedisCluster):
-                answers = await self._redis.execute_command("INFO", "server", target_nodes=RedisCluster.ALL_NODES)
-                infos = list(answers.values()) if "run_id" not in answers else [answers]
-            else:
-                infos = [await self._redis.info("server")]
+            infos = await self._everywhere("INFO", "server")
         return frozenset(str(info["run_id"]) for info in infos)
 
     async def set_user(self, tenant: str, password: str) -> None:
@@ -206,22 +203,20 @@ class Progress:
             "+cluster|slots", "+cluster|shards", "+cluster|nodes", "+cluster|info", "+readonly", "+command",
         ]  # fmt: skip
         with _translated():
-            for node in await self._nodes():
-                await self._on(node, *rule)
+            await self._everywhere(*rule)
 
     # --- the clean-up's side ---
 
     async def users(self) -> frozenset[str]:
         """The tenants that have a user, on whatever node."""
         with _translated():
-            answers = [await self._on(node, "ACL USERS") for node in await self._nodes()]
+            answers = await self._everywhere("ACL USERS")
         return frozenset(filter(None, (tenant_of_user(user) for users in answers for user in users)))
 
     async def remove_user(self, tenant: str) -> None:
         """On every node; its connections end."""
         with _translated():
-            for node in await self._nodes():
-                await self._on(node, "ACL DELUSER", redis_user(tenant))
+            await self._everywhere("ACL DELUSER", redis_user(tenant))
 
     async def all_keys(self) -> AsyncIterator[tuple[RedisKey, bool]]:
         """All keys of ours, and whether each goes by itself: one walk through all that Redis holds, in small steps.
@@ -258,16 +253,13 @@ class Progress:
                 await self._redis.unlink(key.name)
         return size
 
-    async def _nodes(self) -> list[Any]:
-        """Every node of a Redis Cluster; of a Redis that is none, itself."""
+    async def _everywhere(self, *command: str) -> list[Any]:
+        """What each node of a Redis Cluster answers, all asked at once; what the Redis does that is none."""
         if not isinstance(self._redis, RedisCluster):
-            return [None]
+            return [await self._redis.execute_command(*command)]
         await self._redis.initialize()
-        return list(self._redis.get_nodes())
-
-    async def _on(self, node: Any, *command: str) -> Any:
-        where = {"target_nodes": node} if node else {}
-        return await self._redis.execute_command(*command, **where)
+        asked = (self._redis.execute_command(*command, target_nodes=node) for node in self._redis.get_nodes())
+        return list(await asyncio.gather(*asked))
 
     # --- the API's side ---
 

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 from urllib.parse import quote, urlsplit
 
@@ -224,7 +224,7 @@ class Client:
                 self._close()
                 self._open = await Connection.open(self._place, self._limits)
             try:
-                yield await self._open.call(Call(call.method, self._prefix + call.target, call.headers, call.body))
+                yield await self._open.call(replace(call, target=self._prefix + call.target))
             finally:
                 self._open.end_call()
                 if not self._open.idle:

@@ -73,7 +73,7 @@ class InternalApi:
     @asynccontextmanager
     async def connect(cls, base_url: str, token_path: Path) -> AsyncIterator[Self]:
         """Prepare it; nothing is sent. Raises ValueError for what is no base URL."""
-        async with Client.of(base_url, Limits()) as client:
+        async with Client.of(base_url.rstrip("/") + INTERNAL_PREFIX, Limits()) as client:
             yield cls(client, token_path)
 
     async def claim(self, number_in_pod: int) -> Claim:
@@ -141,7 +141,7 @@ class InternalApi:
     @asynccontextmanager
     async def _answered(self, call: Call) -> AsyncIterator[Answer]:
         """The answer of a call that succeeded."""
-        sent = replace(call, target=INTERNAL_PREFIX + call.target, headers={**call.headers, **self._authorization()})
+        sent = replace(call, headers={**call.headers, **self._authorization()})
         try:
             async with self._client.call(sent) as answer:
                 if not answer.success:

@@ -85,7 +85,7 @@ class Parts:
         self.relisting = Relisting(to.cluster, self.sink, self.recorder, settings.relist_seconds)
         self.dependencies = Dependencies(self.sink, to.history, settings.api_url)
         # Of a Redis whose users somebody else keeps it is only asked whether it is there.
-        users = (lambda: ()) if settings.managed_redis else (lambda: tenants(self.picture))
+        users = (lambda: ()) if settings.managed_redis else self.picture.served
         self.users = RedisUsers(to.cluster, to.progress, users)
         self.copy = ProgressCopy(to.progress, self.sink)
         outbox = Outbox(to.history)
@@ -154,10 +154,3 @@ class Parts:
 
     def _families(self) -> Iterator[Metric]:
         return families(self.picture, self._leads(), datetime.now(UTC))
-
-
-def tenants(picture: Picture) -> Iterator[tuple[str, str]]:
-    """(tenant, namespace) of each namespace that is served."""
-    for namespace in picture.namespaces.values():
-        if namespace.tenant:
-            yield namespace.tenant, namespace.name

@@ -5,7 +5,7 @@ is older than what is held has no effect, and what was deleted does not come bac
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -168,6 +168,10 @@ class Picture:
         return True
 
     # --- questions -----------------------------------------------------------------------------------------------
+
+    def served(self) -> Iterator[tuple[str, str]]:
+        """(tenant, namespace) of each namespace that is served."""
+        return ((each.tenant, each.name) for each in self.namespaces.values() if each.tenant)
 
     def job_of(self, job: AnalysisJobDigest) -> JobDigest | None:
         """The batch/v1 Job of an AnalysisJob."""

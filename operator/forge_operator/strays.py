@@ -8,7 +8,7 @@ gone, a runner that was ended between two commands. What was touched within a da
 from datetime import datetime
 
 from forge_core.cluster import Cluster, NotFound, Raw, jobs
-from forge_core.maintenance import OWNERLESS_FOR, Ask, Done, Step
+from forge_core.maintenance import NOTHING, OWNERLESS_FOR, Ask, Done, Step
 from forge_core.names import JOB_UID_LABEL, RedisKey
 from forge_core.progress import Progress
 from forge_operator.picture import Picture
@@ -35,10 +35,10 @@ class Strays:
 
     async def _jobs(self, ask: Ask, now: datetime) -> Done:
         """Those of the next namespace that is served."""
-        served = sorted(each.name for each in self._picture.namespaces.values() if each.tenant)
+        served = sorted(namespace for _, namespace in self._picture.served())
         left = [name for name in served if name > ask.after]
         if not left:
-            return Done(after="", looked_at=0, share=1)
+            return NOTHING
         looked_at = removed = 0
         async for page in self._cluster.pages(jobs(left[0]), labelSelector=JOB_UID_LABEL):
             looked_at += len(page["items"])
@@ -67,8 +67,8 @@ class Strays:
 
     async def _redis(self, ask: Ask, now: datetime) -> Done:
         if not self._redis_is_ours:
-            return Done(after="", looked_at=0, share=1)
-        served = {each.tenant for each in self._picture.namespaces.values()}
+            return NOTHING
+        served = {tenant for tenant, _ in self._picture.served()}
         users = sorted(await self._progress.users() - served)
         if not ask.dry_run:
             for tenant in users:

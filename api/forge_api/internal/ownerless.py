@@ -8,7 +8,7 @@ from forge_api.endpoint_secrets import EndpointSecrets
 from forge_api.operator import Operator, OperatorAway
 from forge_api.problems import unavailable
 from forge_core.history.endpoints import Endpoints
-from forge_core.maintenance import OPERATORS, OWNERLESS_FOR, Ask, Done, Step
+from forge_core.maintenance import NOTHING, OPERATORS, OWNERLESS_FOR, Ask, Done, Step
 
 SECRETS_AT_ONCE: Final = 50
 _MORE: Final = "more"
@@ -40,7 +40,7 @@ class Ownerless:
     async def _passed_on(self, step: Step, ask: Ask) -> Done:
         """Without an operator there is nothing that only an operator makes."""
         if not self.operator.configured:
-            return Done(after="", looked_at=0, share=1)
+            return NOTHING
         try:
             return await self.operator.maintain(step, ask)
         except OperatorAway as error:

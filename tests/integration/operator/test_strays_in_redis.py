@@ -113,7 +113,7 @@ async def test_what_is_not_ours_is_not_touched(progress: Progress) -> None:
 
 
 async def each(progress: Progress, *command: str) -> list[Any]:
-    return [await progress._on(node, *command) for node in await progress._nodes()]
+    return await progress._everywhere(*command)
 
 
 async def test_many_keys_are_walked_through(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,24 +62,23 @@ async def _within(request: Request, to: Checked, seconds: float) -> Answer:
     began = time.monotonic()
     try:
         async with asyncio.timeout(seconds):
-            return await _called(request, to, seconds)
+            answer, body = await _called(request, to, seconds)
     except TimeoutError:
         raise NoAnswer(f"did not answer within {seconds:.0f} s", time.monotonic() - began) from None
     except (NotReached, Broken) as error:
         raise NoAnswer(str(error), time.monotonic() - began) from None
+    wait = asked_for(answer.headers.get("retry-after"), datetime.now(UTC))
+    return Answer(answer.status, time.monotonic() - began, body, wait)
 
 
-async def _called(request: Request, to: Checked, seconds: float) -> Answer:
-    began = time.monotonic()
+async def _called(request: Request, to: Checked, seconds: float) -> tuple[http1.Answer, str]:
     headers = {**request.headers, "Connection": "close"}
     connection = await _first_reached(to, seconds)
     try:
         answer = await connection.call(http1.Call("POST", http1.target_of(request.url), headers, request.body))
-        body = await _beginning(answer)
+        return answer, await _beginning(answer)
     finally:
         connection.close()
-    wait = asked_for(answer.headers.get("retry-after"), datetime.now(UTC))
-    return Answer(answer.status, time.monotonic() - began, body, wait)
 
 
 async def _first_reached(to: Checked, seconds: float) -> http1.Connection:
