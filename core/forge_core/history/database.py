@@ -10,10 +10,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 STATEMENT_SECONDS: Final = 30
+_NO_SCHEMA: Final = {"42P01", "42703"}
+"""SQLSTATEs of PostgreSQL: no such table, no such column."""
 
 
 class HistoryUnavailable(Exception):
-    """PostgreSQL is away, starting, or out of connections: the same call may succeed later."""
+    """PostgreSQL is away, starting, out of connections, without its schema yet: the same call may succeed later."""
 
 
 def driver_url(url: str) -> str:
@@ -58,6 +60,8 @@ class History:
         except DBAPIError as error:
             if error.connection_invalidated:
                 raise HistoryUnavailable(_sentence(error)) from error
+            if getattr(error.orig, "sqlstate", "") in _NO_SCHEMA:
+                raise HistoryUnavailable(f"the schema is older than this program: {_sentence(error)}") from error
             raise
         except SQLAlchemyError as error:
             if type(error).__name__ == "TimeoutError":  # the pool's own, not a DBAPIError

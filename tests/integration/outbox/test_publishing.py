@@ -10,7 +10,8 @@ import pytest
 import redis
 from psycopg import connect
 
-from forge_core.history.database import History
+from forge_core.history.database import History, HistoryUnavailable
+from forge_core.history.migrations.__main__ import upgrade
 from forge_core.history.outbox import Channel, Outbox
 from forge_core.history.records import Records
 from forge_core.names import events_stream, redis_user
@@ -29,6 +30,7 @@ from tests.integration.outbox.conftest import (
     unpublished,
     written,
 )
+from tests.services.postgres import PostgresServer
 from tests.services.redis import RedisServer
 from tests.services.waiting import eventually, wait_until
 from tests.services.wire import wire
@@ -51,6 +53,18 @@ async def test_a_tenant_reads_cloudevents_whose_ids_are_the_outboxs(
     assert (event["id"], event["specversion"], event["tenantid"]) == (second["id"], "1.0", "t")
     assert event["data"] == {"analysisId": str(bad), "error": "it broke"}
     assert json.loads(first["m"])["data"] == {"analysisId": str(good), "repositoryId": "r1"}
+
+
+async def test_events_wait_for_the_schema_that_is_still_to_be_made(postgres: PostgresServer, redis_url: str) -> None:
+    url = postgres.create()
+    async with History.connect(url) as history:
+        with pytest.raises(HistoryUnavailable, match='older than this program: UndefinedTable: relation "outbox"'):
+            await Outbox(history).tenants()
+        async with publishing(history, redis_url):
+            await asyncio.to_thread(upgrade, url)
+            await end_jobs(history, "t", 2)
+            await all_published(url)
+    assert len(Reader(redis_url, "t").entries()) == 2
 
 
 async def test_a_redis_that_is_away_is_waited_for_and_an_emptied_one_gets_what_follows(
