@@ -5,7 +5,7 @@
 "$HERE/packages.sh" images >&2
 "$HERE/go.sh" >&2
 # By far the longest part goes first, beside all that only waits for the network and the disk.
-"$HERE/bare-machine/kube.sh" >/dev/null &
+("$HERE/bare-machine/kube.sh" && "$HERE/bare-machine/policies.sh") >/dev/null &   # both have much of their sources in common
 kube=$!
 trap 'kill $kube 2>/dev/null || true' EXIT
 "$HERE/bare-machine/base-images.sh" >&2

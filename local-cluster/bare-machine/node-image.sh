@@ -6,13 +6,15 @@
 FOLDER=$HERE/bare-machine
 DEBIAN=$("$FOLDER/debian.sh")
 KUBE=$("$FOLDER/kube.sh")
-KEY=$(python3 "$HERE/clone.py" key "$FOLDER/node" "$FOLDER/pause" "$0" -- "$DEBIAN" "$KUBE" "$KIND" "$COREDNS" "$LOCAL_PATH")
+POLICIES=$("$FOLDER/policies.sh")
+KEY=$(python3 "$HERE/clone.py" key "$FOLDER/node" "$FOLDER/pause" "$0" -- "$DEBIAN" "$KUBE" "$POLICIES" "$KIND" "$COREDNS" "$LOCAL_PATH")
 IMAGE=forge-local/node:$KUBERNETES-$KEY
 
 prepare() { # everything that the Dockerfile copies, in one folder
   mkdir -p "$CONTEXT/bin" "$CONTEXT/kind/manifests"
   cp -r "$FOLDER/node" "$CONTEXT/node"
   cp "$KUBE" "$CONTEXT/bin/kube"
+  cp "$POLICIES" "$CONTEXT/bin/network-policies"
   cp "$CACHE/bin/coredns-$COREDNS" "$CONTEXT/bin/coredns"
   cp "$CACHE/bin/local-path-provisioner-$LOCAL_PATH" "$CONTEXT/bin/local-path-provisioner"
   (cd "$FOLDER/pause" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$CONTEXT/bin/pause" .)
