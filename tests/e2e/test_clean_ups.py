@@ -56,8 +56,8 @@ def strays(forge: Forge, kubectl: Kubectl) -> Iterator[Strays]:
     forge.sql(f"delete from webhook_secrets where endpoint_id = '{left.endpoint}'")
 
 
-def swept(kubectl: Kubectl, *, dry_run: bool) -> dict[str, int]:
-    """What the summary of a job counts."""
+def swept(forge: Forge, kubectl: Kubectl, *, dry_run: bool) -> dict[str, int]:
+    """What the result of a job counts."""
     name = f"retire-{uuid.uuid4().hex[:8]}"
     config = {"task": "retire-orphans", "dryRun": dry_run}
     metadata = {"name": name, "namespace": SYSTEM}
@@ -66,7 +66,10 @@ def swept(kubectl: Kubectl, *, dry_run: bool) -> dict[str, int]:
         "spec": {"queue": "cleanup", "config": config},
     })  # fmt: skip
     kubectl.run("-n", SYSTEM, "wait", "--for=jsonpath={.status.phase}=Completed", f"aj/{name}", "--timeout=200s")
-    summary = kubectl.server.get(analysis_jobs(SYSTEM, name))["status"]["summary"]
+    with forge.api("system") as api:
+        summary = api.get(f"/jobs/{kubectl.server.get(analysis_jobs(SYSTEM, name))['metadata']['uid']}/results").json()[
+            "summary"
+        ]
     kubectl.server.delete(analysis_jobs(SYSTEM, name))
     counts: dict[str, int] = summary["wouldChange" if dry_run else "changed"]
     return counts
@@ -85,10 +88,10 @@ def test_what_nobody_owns_is_told_by_a_dry_run_and_removed_by_the_next(
     forge: Forge, kubectl: Kubectl, strays: Strays
 ) -> None:
     of_tenants = {redis_user("demo"), redis_user("system")}
-    counts = swept(kubectl, dry_run=True)
+    counts = swept(forge, kubectl, dry_run=True)
     assert {"strayUsers", "strayKeys", "strayBytes", "straySecrets"} <= counts.keys()
     assert there(forge, kubectl, strays) == [True, True, True]
-    counts = swept(kubectl, dry_run=False)
+    counts = swept(forge, kubectl, dry_run=False)
     assert {"strayUsers", "strayKeys", "strayBytes", "straySecrets"} <= counts.keys()
     assert there(forge, kubectl, strays) == [False, False, False]
     assert of_tenants <= set(in_redis(kubectl, forge, "ACL", "USERS").split())

@@ -78,7 +78,11 @@ def release(kubectl: Kubectl, services: None, tmp_path_factory: pytest.TempPathF
             "enabled": False,
             "external": {"url": f"redis://redis.{SERVICES}.svc:6379", "existingSecret": "redis-admin"},
         },
-        "auth": {"jwksUrl": f"http://identity.{SERVICES}.svc:8000/jwks.json", "localKey": {"create": False}},
+        "auth": {
+            "jwksUrl": f"http://identity.{SERVICES}.svc:8000/jwks.json",
+            "jwksPorts": [8000],
+            "localKey": {"create": False},
+        },
     }
     with second_release(kubectl, "outside", tmp_path_factory.mktemp("release"), **values) as made:
         url = f"postgresql://postgres:{PASSWORD}@postgres.{SERVICES}.svc:5432/postgres"

@@ -76,6 +76,15 @@ def test_the_operator_reaches_the_alert_sink_only_when_there_is_one() -> None:
     assert 8443 in ports(sink="webhook", url="https://a.example:8443/", ports=[8443])
 
 
+def test_the_api_reaches_an_identity_provider_only_when_there_is_one() -> None:
+    def ports(**auth: Any) -> list[Any]:
+        policy = only(rendered(auth=json.dumps(auth)), "NetworkPolicy", "forge-api")["spec"]
+        return [port["port"] for rule in policy["egress"] if "to" not in rule for port in rule["ports"]]
+
+    assert 8443 not in ports(jwksPorts=[8443])
+    assert 8443 in ports(jwksUrl="https://id.example:8443/jwks.json", jwksPorts=[8443])
+
+
 def test_a_change_of_keys_restarts_the_api() -> None:
     def checksum(**settings: str) -> str:
         template = only(rendered(**settings), "Deployment", "forge-api")["spec"]["template"]
