@@ -5,6 +5,7 @@ credentials. A general client takes longer to import than a delivery takes in al
 """
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +15,8 @@ from typing import Final, Self
 from urllib.parse import quote, urlsplit
 
 import h11
+
+from forge_runner.connecting import Streams, connected
 
 CHUNK: Final = 64 * 1024
 MAX_HEAD: Final = 64 * 1024
@@ -55,10 +58,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: for a connection, and for each piece that is sent or received after it."""
+    """Seconds: for a connection, and for each piece that is sent or received after it.
+
+    A connection that isn't there after `again` is tried once more beside (forge_runner.connecting), with 0 never.
+    """
 
     connect: float = 5.0
     piece: float = 30.0
+    again: float = 0.0
 
 
 class Connection:
@@ -78,9 +85,13 @@ class Connection:
     async def open(cls, place: Place, limits: Limits) -> Self:
         """Connect, and with TLS shake hands. Raises NotReached."""
         name = place.name if place.tls else None
+
+        async def connect(address: str) -> Streams:
+            return await asyncio.open_connection(address, place.port, ssl=place.tls, server_hostname=name)
+
         try:
             async with asyncio.timeout(limits.connect):
-                streams = await asyncio.open_connection(place.address, place.port, ssl=place.tls, server_hostname=name)
+                streams = await connected(await _addresses(place), connect, limits.again)
         except ssl.SSLCertVerificationError as error:
             raise NotReached(f"has a certificate that is not trusted: {error.verify_message}"[:300]) from None
         except TimeoutError:
@@ -157,6 +168,12 @@ class Connection:
     def close(self) -> None:
         """At once; what was to be sent and received has been."""
         self._writer.transport.abort()
+
+
+async def _addresses(place: Place) -> list[str]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(place.address, place.port, type=socket.SOCK_STREAM)
+    return [str(where[0]) for *_, where in found]
 
 
 @dataclass(frozen=True)

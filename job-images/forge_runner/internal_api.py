@@ -33,6 +33,7 @@ from forge_runner.result_files import StoredArtifact
 T = TypeVar("T")
 MAX_ANSWER: Final = 64 * 1024
 """Bytes of what is no artefact."""
+LIMITS: Final = Limits(again=0.2)
 _JSON: Final = {"Content-Type": "application/json"}
 _MOMENTARY: Final = frozenset({401, 408, 425, 429})
 """Besides 5xx: a token is renewed by the kubelet, so that the next try may carry a good one."""
@@ -73,7 +74,7 @@ class InternalApi:
     @asynccontextmanager
     async def connect(cls, base_url: str, token_path: Path) -> AsyncIterator[Self]:
         """Prepare it; nothing is sent. Raises ValueError for what is no base URL."""
-        async with Client.of(base_url.rstrip("/") + INTERNAL_PREFIX, Limits()) as client:
+        async with Client.of(base_url.rstrip("/") + INTERNAL_PREFIX, LIMITS) as client:
             yield cls(client, token_path)
 
     async def claim(self, number_in_pod: int) -> Claim:

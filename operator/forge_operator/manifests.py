@@ -163,6 +163,11 @@ def _failure_policy() -> Raw:
     }
 
 
+_NAME_LOOK_UPS: Final = [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "5"}]
+"""A look-up is a packet that may be lost, most of all in a pod's first second: it is sent again after each second, four
+times, and not once after 5 s."""
+
+
 def _pod(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surroundings) -> Raw:
     size = queue.resource_classes.get(spec.resource_class or queue.default_resource_class)
     pod: dict[str, Any] = {
@@ -170,6 +175,7 @@ def _pod(spec: JobSpec, queue: QueueSpec, assignment: str, surroundings: Surroun
         "serviceAccountName": RUNNER_SERVICE_ACCOUNT,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
+        "dnsConfig": {"options": _NAME_LOOK_UPS},
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": RUNNER_UID,

@@ -1,8 +1,9 @@
 // Network policies on a node of kind, judged by what kind's own network judges them by (kube-network-policies).
 //
 // That module has the first packet of each connection handed to it by a rule that not every kernel knows (nftables'
-// queue). iptables' NFQUEUE is the same queue, and network-policies.service sets it, so the module's own attempt
-// to set its rule may fail here. It would tell of that with each pod; what it logs is therefore dropped.
+// queue). iptables' NFQUEUE is the same queue, and network-policies.service sets it for all pods. So nothing comes of
+// the module's own attempt to set its rule, which it would repeat with each pod of its node: whenever rules go, and also
+// when they are refused, the kernel drops what is in the queue. It is told that no pod is on its node, and tries once.
 package main
 
 import (
@@ -11,21 +12,19 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/go-logr/logr"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
 	"sigs.k8s.io/kube-network-policies/pkg/networkpolicy"
 )
 
 const (
 	kubeconfig = "/etc/kubernetes/kubelet.conf"
-	queue      = 100 // as in network-policies.service
+	queue      = 100 // as in queue-connections
+	nowhere    = "-" // no node's name
 )
 
 func main() {
-	klog.SetLogger(logr.Discard())
 	if err := run(); err != nil {
 		log.Fatal(err)
 	}
@@ -47,7 +46,7 @@ func run() error {
 	objects := informers.NewSharedInformerFactory(client, 0)
 	core := objects.Core().V1()
 	policies, err := networkpolicy.NewController(client, objects.Networking().V1().NetworkPolicies(), core.Namespaces(), core.Pods(),
-		nil, nil, nil, nil, networkpolicy.Config{QueueID: queue, FailOpen: true})
+		nil, nil, nil, nil, networkpolicy.Config{QueueID: queue, FailOpen: true, NodeName: nowhere})
 	if err != nil {
 		return err
 	}

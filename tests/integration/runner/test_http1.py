@@ -1,14 +1,17 @@
 """The runner's HTTP client against servers that answer by hand."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from forge_runner import http1
 from forge_runner.http1 import Broken, Call, Client, Limits, NotReached, target_of
+from tests.services.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -308,6 +311,44 @@ async def test_a_header_that_comes_twice_counts_once() -> None:
     twice = b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nretry-after: 2\r\nContent-Length: 0\r\n\r\n"
     async with served(says(twice)) as server, Client.of(server.url, Limits()) as client, client.call(GET) as answer:
         assert (answer.status, answer.success, answer.headers["retry-after"]) == (503, False, "1")
+
+
+def first_packets(port: int) -> int:
+    """Connections to a port of which the first packet has no answer yet (state SYN_SENT)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == "02" for row in rows)
+
+
+async def test_a_first_packet_that_is_lost_is_followed_by_another_before_tcp_sends_it_again() -> None:
+    with socket.socket() as listener, socket.socket() as filler:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)  # with one connection that nobody took the queue is full: the kernel drops what comes
+        filler.connect(listener.getsockname())
+        port = listener.getsockname()[1]
+        async with Client.of(f"http://127.0.0.1:{port}", Limits(connect=30.0, again=0.05)) as client:
+            answered = asyncio.create_task(said(client))
+
+            async def two_lost() -> bool:
+                return first_packets(port) >= 2
+
+            await eventually(two_lost)
+            serving = asyncio.create_task(asyncio.to_thread(serve_each, listener))
+            assert await answered == (200, b"ok")
+            assert first_packets(port) == 0, "the others are given up"
+        listener.shutdown(socket.SHUT_RDWR)
+        await serving
+
+
+def serve_each(listener: socket.socket) -> None:
+    """Answer whoever asks until the listener is shut."""
+    with suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(0.05)
+                with suppress(TimeoutError):  # who filled the queue asks nothing
+                    if connection.recv(65536):
+                        connection.sendall(OK)
 
 
 async def test_nobody_listens() -> None:

@@ -111,6 +111,7 @@ def test_the_pod_keeps_pod_security_restricted() -> None:
     assert runner["securityContext"]["readOnlyRootFilesystem"] is True
     assert pod["automountServiceAccountToken"] is False
     assert pod["enableServiceLinks"] is False
+    assert pod["dnsConfig"] == {"options": [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "5"}]}
 
 
 def test_the_runner_is_told_all_that_it_needs_and_no_secret() -> None:
