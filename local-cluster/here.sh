@@ -9,6 +9,7 @@ REGISTRY=forge-jobs-registry   # the container; one for all clones
 mkdir -p "$LOCAL/bin" "$CACHE/bin" "$CACHE/clones"
 export KUBECONFIG=$LOCAL/kubeconfig PATH=$LOCAL/bin:$PATH
 export DOCKER_BUILDKIT=1 BUILDKIT_PROGRESS=plain
+export BUILDX_NO_DEFAULT_ATTESTATIONS=1   # they hold the time: the same sources would be another image each time
 # shellcheck source=local-cluster/versions.sh
 . "$HERE/versions.sh"
 # shellcheck source=local-cluster/step.sh
