@@ -16,7 +16,7 @@ from typing import Final
 from bench.place import RELEASE_NAMESPACE, unique
 from bench.simulated import NAMESPACE, TENANT
 from forge_core.attempts import Outcome
-from forge_core.cluster import Cluster, Gone, Raw, Unavailable, Unreachable, core
+from forge_core.cluster import Cluster, Gone, NotFound, Raw, Unavailable, Unreachable, core
 from forge_core.messages import ProgressMessage, ProgressUnavailable
 from forge_core.names import JOB_UID_LABEL, QUEUE_LABEL, RUNNER_SERVICE_ACCOUNT, TOKEN_AUDIENCE, redis_user
 from forge_core.progress import Progress
@@ -141,20 +141,34 @@ async def load(cluster: Cluster, redis_password: str) -> AsyncIterator[Load]:
 
 @asynccontextmanager
 async def _reachable(cluster: Cluster, service: str) -> AsyncIterator[str]:
-    """host:port at which this machine reaches a service of the release."""
+    """host:port at which this machine reaches a service of the release, past its network policy."""
     spec = (await cluster.get(core("services", RELEASE_NAMESPACE, service)))["spec"]
     ports = [{"port": port["port"], "targetPort": port["targetPort"]} for port in spec["ports"]]
     name = unique("bench")
+    metadata = {"name": name, "namespace": RELEASE_NAMESPACE}
     body = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": name, "namespace": RELEASE_NAMESPACE},
+        "metadata": metadata,
         "spec": {"type": "NodePort", "selector": spec["selector"], "ports": ports},
     }
+    let_in = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata,
+        "spec": {
+            "podSelector": {"matchLabels": spec["selector"]},
+            "ingress": [{"ports": [{"port": port["targetPort"]} for port in ports]}],
+        },
+    }
+    policies = f"/apis/networking.k8s.io/v1/namespaces/{RELEASE_NAMESPACE}/networkpolicies"
     made = await cluster.create(core("services", RELEASE_NAMESPACE), body)
     try:
+        await cluster.create(policies, let_in)
         nodes = (await cluster.get(core("nodes"), labelSelector="!bench/simulated"))["items"]
         address = next(each["address"] for each in nodes[0]["status"]["addresses"] if each["type"] == "InternalIP")
         yield f"{address}:{made['spec']['ports'][0]['nodePort']}"
     finally:
         await cluster.delete(core("services", RELEASE_NAMESPACE, name))
+        with suppress(NotFound):
+            await cluster.delete(f"{policies}/{name}")

@@ -69,17 +69,23 @@ class Release:
         return found
 
     def exposed(self, service: str, port: int) -> Place:
-        """A Service of it at an address that this machine and the pods can reach: a port of the nodes."""
-        name = f"test-{service}"
-        selector = self.kubectl.server.get(core("services", self.namespace, service))["spec"]["selector"]
+        """A Service of it at an address that this machine and its tenant's pods can reach: a port of the nodes."""
+        server, name = self.kubectl.server, f"test-{service}"
+        selector = server.get(core("services", self.namespace, service))["spec"]["selector"]
         spec = {"type": "NodePort", "selector": selector, "ports": [{"port": port, "targetPort": port}]}
         metadata = {"name": name, "namespace": self.namespace}
-        self.kubectl.server.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
-        nodes = self.kubectl.server.items(core("nodes"))
-        node = next(each for each in nodes if CONTROL_PLANE in each["metadata"]["labels"])
+        server.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+        node = next(each for each in server.items(core("nodes")) if CONTROL_PLANE in each["metadata"]["labels"])
         address = next(each["address"] for each in node["status"]["addresses"] if each["type"] == "InternalIP")
-        exposed = self.kubectl.server.get(core("services", self.namespace, name))
-        return Place(address, exposed["spec"]["ports"][0]["nodePort"])
+        exposed = server.get(core("services", self.namespace, name))
+        place = Place(address, exposed["spec"]["ports"][0]["nodePort"])
+        inside = {"podSelector": {"matchLabels": selector}, "ingress": [{"ports": [{"port": port}]}]}
+        to_node = {"to": [{"ipBlock": {"cidr": f"{place.host}/32"}}], "ports": [{"port": place.port}]}
+        server.apply(
+            policy(name, self.namespace, inside),
+            policy(name, self.tenant_namespace, {"podSelector": {}, "policyTypes": ["Egress"], "egress": [to_node]}),
+        )
+        return place
 
     def forge(self) -> Forge:
         """What a test does with it, once its programs are ready."""
@@ -96,6 +102,12 @@ class Release:
         self.helm("uninstall", "--ignore-not-found", "--wait")
         namespaces = (self.namespace, self.tenant_namespace, f"forge-system-{self.name}")
         self.kubectl.server.delete(*(core("namespaces", name=name) for name in namespaces))
+
+
+def policy(name: str, namespace: str, spec: dict[str, Any]) -> dict[str, Any]:
+    """A NetworkPolicy, which lets through what it names beside what others do."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
 @contextmanager

@@ -28,6 +28,11 @@ class Place:
     namespace: str
     pod: str
 
+    def ready(self) -> None:
+        """Wait until it listens; by then its address is known."""
+        place = ("-n", self.namespace, "wait", f"pod/{self.pod}")
+        self.kubectl.run(*place, "--for=condition=Ready", "--timeout=120s")
+
     def tries(self, *targets: str) -> dict[str, Outcome]:
         """What becomes of a TCP connection to each `address:port`, in the order given."""
         command = ("env", f"SECONDS_EACH={SECONDS}", "bash", "-c", _TRY, "bash", *targets)

@@ -13,6 +13,8 @@ from tests.e2e.forge import Forge
 from tests.e2e.network.standing import PORT, Outcome, Place, listening
 
 pytestmark = pytest.mark.cluster
+METRICS_FROM = "monitoring"
+"""The chart's value networkPolicy.metricsFrom."""
 RUNNER = {"app.kubernetes.io/component": "runner"}
 
 
@@ -45,34 +47,30 @@ def address(pod: dict[str, Any], port: int) -> str:
 
 @pytest.fixture(scope="module")
 def standing(forge: Forge, kubectl: Kubectl) -> Iterator[Standing]:
-    """Five pods, gone after the last test."""
+    """Five pods, gone after the last test, and those of their namespaces that weren't there."""
     server, mark = kubectl.server, uuid.uuid4().hex[:6]
     outside = f"outside-{mark}"
-    server.namespace(outside)
-    server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}})
-    pods = {
-        "runner": listening(f"net-runner-{mark}", forge.tenant_namespace, RUNNER),
-        "stranger": listening(f"net-stranger-{mark}", forge.tenant_namespace, {}),
-        "foreign": listening("foreign", outside, {}),
-        "posing": listening("posing", outside, RUNNER),
-        "scraper": listening(f"net-scraper-{mark}", "monitoring", {}),
+    new = [name for name in (outside, METRICS_FROM) if server.read(core("namespaces", name=name)) is None]
+    where = {
+        "runner": (forge.tenant_namespace, RUNNER),
+        "stranger": (forge.tenant_namespace, {}),
+        "foreign": (outside, {}),
+        "posing": (outside, RUNNER),
+        "scraper": (METRICS_FROM, {}),
     }
+    places = {name: Place(kubectl, namespace, f"{name}-{mark}") for name, (namespace, _) in where.items()}
+    pods = [core("pods", place.namespace, place.pod) for place in places.values()]
     try:
-        server.apply(*pods.values())
-        for pod in pods.values():
-            kubectl.run("-n", pod["metadata"]["namespace"], "wait", f"pod/{pod['metadata']['name']}",
-                        "--for=condition=Ready", "--timeout=120s")  # fmt: skip
-        at = {
-            name: address(server.get(core("pods", pod["metadata"]["namespace"], pod["metadata"]["name"])), PORT)
-            for name, pod in pods.items()
-        }
-        places = {
-            name: Place(kubectl, pod["metadata"]["namespace"], pod["metadata"]["name"]) for name, pod in pods.items()
-        }
+        for name in new:
+            server.namespace(name)
+        server.apply(*(listening(places[name].pod, namespace, labels) for name, (namespace, labels) in where.items()))
+        for place in places.values():
+            place.ready()
+        at = {name: address(server.get(pod), PORT) for name, pod in zip(places, pods, strict=True)}
         yield Standing(**places, at=at | services(forge))
     finally:
-        server.delete(*(core("pods", pod["metadata"]["namespace"], pod["metadata"]["name"]) for pod in pods.values()))
-        server.delete(*(core("namespaces", name=name) for name in (outside, "monitoring")), wait=False)
+        server.delete(*pods)
+        server.delete(*(core("namespaces", name=name) for name in new), wait=False)
 
 
 def services(forge: Forge) -> dict[str, str]:
