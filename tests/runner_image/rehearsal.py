@@ -9,7 +9,7 @@ the last one stands for all that follow):
     1/crash           the attempt's process ends with code 3 without a word
     1/hang            never ends: the attempt's timeout has to
     1/fill            takes memory until the kernel ends it
-    1/silent          stops the runner's own process: no heartbeat comes any more
+    1/silent          after 15 s stops the runner's own process: no heartbeat comes any more
     1/kill            kills the runner's own process, as a node's kernel may
     1/late/3          the pod doesn't heed SIGTERM; so many seconds after it the work is done and is uploaded
 """
@@ -28,6 +28,8 @@ from forge_runner.report import Permanent, Report, Transient
 
 MEBIBYTE: Final = 1024 * 1024
 STEPS: Final = 5
+HEARD_SECONDS: Final = 15
+"""A first heartbeat has come by then, also where a network policy doesn't know a new pod at once."""
 DEAF: Final = Path("/tmp/deaf")
 ASKED_TO_STOP: Final = Path("/tmp/asked-to-stop")
 
@@ -77,6 +79,7 @@ def _fill(_argument: str, _report: Report) -> None:
 
 
 def _silent(_argument: str, _report: Report) -> None:
+    time.sleep(HEARD_SECONDS)
     os.kill(os.getppid(), signal.SIGSTOP)
     signal.pause()
 
