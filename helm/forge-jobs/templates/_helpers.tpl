@@ -197,6 +197,12 @@ Call with dict "namespace" NS "name" SECRET "key" KEY.
   - {protocol: TCP, port: 80}
   - {protocol: TCP, port: 443}
 {{- end -}}
+{{- define "forge.egress.ports" -}}
+- ports:
+  {{- range . }}
+  - {protocol: TCP, port: {{ . }}}
+  {{- end }}
+{{- end -}}
 {{- define "forge.egress.redis" -}}
 {{- if .root.Values.redis.enabled -}}
 - to:
@@ -207,10 +213,7 @@ Call with dict "namespace" NS "name" SECRET "key" KEY.
   ports:
   - {protocol: TCP, port: 6379}
 {{- else -}}
-- ports:
-  {{- range .root.Values.redis.external.ports }}
-  - {protocol: TCP, port: {{ . }}}
-  {{- end }}
+{{ include "forge.egress.ports" .root.Values.redis.external.ports }}
 {{- end -}}
 {{- end -}}
 {{- define "forge.egress.postgres" -}}
@@ -220,10 +223,7 @@ Call with dict "namespace" NS "name" SECRET "key" KEY.
   ports:
   - {protocol: TCP, port: 5432}
 {{- else -}}
-- ports:
-  {{- range .Values.postgres.external.ports }}
-  - {protocol: TCP, port: {{ . }}}
-  {{- end }}
+{{ include "forge.egress.ports" .Values.postgres.external.ports }}
 {{- end -}}
 {{- end -}}
 
