@@ -2,10 +2,9 @@
 # Builds the project's images, pushes what the local registry lacks, and writes .local/images.yaml: the chart's values.
 # A tag is the image's own identity, so the same sources give the same names and a changed line a new one.
 . "$(dirname "$0")/here.sh"
-# shellcheck source=local-cluster/image_source.sh
-. "$HERE/image_source.sh"
 
 KINDS=(); for dockerfile in "$ROOT"/job-images/*/Dockerfile; do KINDS+=("$(basename "$(dirname "$dockerfile")")"); done
+BASE=python:3.11-slim-bookworm   # what each of them starts from
 DOCKERFILES=(   # NAME DOCKERFILE CONTEXT
   "forge-operator operator/Dockerfile ."
   "forge-api api/Dockerfile ."
@@ -24,18 +23,17 @@ push() { # push IMAGE NAME TAG
   docker push -q "$HOST/$2:$3"
 }
 identity() { local id; id=$(docker image inspect -f '{{.Id}}' "$1"); id=${id#sha256:}; echo "${id:0:12}"; }
-build() { # build NAME DOCKERFILE CONTEXT
+build() { # build NAME ARGUMENT...: docker build's own
   local tag
-  docker build -q -t "$CLUSTER/$1" -f "$2" "$3"   # the clone's own name: two clones may hold different sources
+  docker build -q -t "$CLUSTER/$1" "${@:2}"   # the clone's own name: two clones may hold different sources
   tag=$(identity "$CLUSTER/$1")
   push "$CLUSTER/$1" "$1" "$tag"
   echo "$HOST/$1:$tag" >"$BUILT/$1"
 }
-server() { # server NAME: a public image that runs in the cluster, from where the nodes can have it
-  if [ "$(image_source)" = public ]; then echo "$1" >"$BUILT/${1%%:*}"; return; fi
-  local tag; tag=${1#*:}-$(identity "$1")
-  push "$1" "${1%%:*}" "$tag"
-  echo "$HOST/${1%%:*}:$tag" >"$BUILT/${1%%:*}"
+pull() { docker image inspect "$1" >/dev/null 2>&1 || docker pull -q "$1"; }   # once: without a network builds go on
+server() { # server IMAGE: a public image that runs in the cluster. Docker, which keeps it and may have signed in, pulls it, and
+  pull "$1"   # not each node of each cluster. Built, for of an image of many platforms only this machine's is here to push.
+  build "${1%%:*}" - <<<"FROM $1"
 }
 
 HOST=localhost:$(registry_port 2>/dev/null) || { echo "no local registry yet: make up" >&2; exit 1; }
@@ -43,10 +41,11 @@ exec 8>"$LOCAL/images.lock"   # two builds of one clone would only wait for one 
 ! command -v flock >/dev/null || flock 8
 BUILT=$(mktemp -d); trap 'rm -rf "$BUILT"' EXIT
 cd "$ROOT" || exit
+step "image $BASE" pull "$BASE"
 waiting=()
 for line in "${DOCKERFILES[@]}"; do
   read -r name dockerfile context <<<"$line"
-  step "image $name" build "$name" "$dockerfile" "$context" & waiting+=($!)
+  step "image $name" build "$name" -f "$dockerfile" "$context" & waiting+=($!)
 done
 for name in redis:7-bookworm postgres:15-bookworm; do step "image $name" server "$name" & waiting+=($!); done
 for job in "${waiting[@]}"; do wait "$job"; done
