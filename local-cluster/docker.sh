@@ -17,10 +17,13 @@ choose_client() { # the first client that can build; .local/bin is first in PATH
   return 1
 }
 
-choose_client && docker info >/dev/null 2>&1 && exit 0
+answers() { docker info >/dev/null 2>&1; }
+
+builds docker && answers && exit 0   # as the last time
+choose_client && answers && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
   echo "Please install Docker and start it (as root on Debian or Ubuntu this is done for you)." >&2; exit 1
 fi
 "$HERE/packages.sh" docker
 choose_client
-docker info >/dev/null 2>&1 || "$HERE/bare-machine/dockerd.sh" start
+answers || "$HERE/bare-machine/dockerd.sh" start

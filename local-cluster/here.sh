@@ -14,7 +14,10 @@ export BUILDX_NO_DEFAULT_ATTESTATIONS=1   # they hold the time: the same sources
 . "$HERE/versions.sh"
 # shellcheck source=local-cluster/step.sh
 . "$HERE/step.sh"
-CLUSTER=$(python3 "$HERE/clone.py" cluster-name "$ROOT")
+if [ "${FORGE_ROOT:-}" != "$ROOT" ]; then   # else a script of this clone called this one, and CLUSTER is known
+  CLUSTER=$(python3 "$HERE/clone.py" cluster-name "$ROOT")
+  export FORGE_ROOT=$ROOT CLUSTER
+fi
 
 locked() { # one clone at a time changes what is shared; file descriptor 9 holds the lock until this script ends
   [ -z "${FORGE_LOCKED:-}" ] && command -v flock >/dev/null || return 0
