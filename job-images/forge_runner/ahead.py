@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from forge_core.starting import leave
 from forge_runner.channels import Channels
 
 Work = Callable[[int, Path, Path, str], None]
@@ -104,7 +105,7 @@ def _wait_and_work(line: socket.socket, channels: Channels, work: Work) -> None:
         line.sendall(b".")
         text = stream.read()
     if not text:
-        sys.exit(0)
+        leave(0)
     given = json.loads(text)
     workdir, out, tmp = map(Path, given["folders"])
     sys.argv[1:] = [str(channels.report_in), str(workdir), str(out)]
@@ -113,4 +114,4 @@ def _wait_and_work(line: socket.socket, channels: Channels, work: Work) -> None:
     if not sys.flags.safe_path:
         del sys.path[0]  # where the runner's own program lies
     work(channels.report_in, workdir, out, given["assignment"])
-    sys.exit(0)
+    leave(0)
