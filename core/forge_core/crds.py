@@ -1,10 +1,12 @@
 """`python -m forge_core.crds FOLDER [NAMESPACE]`: apply a folder's CustomResourceDefinitions and wait for them.
 
 Server-side, what Helm leaves undone: it installs a chart's `crds/` once and never upgrades them. Nothing is ever
-deleted here. With a namespace, a place for a trial, quotas are waited for too (forge_core.counting).
+deleted here. With a namespace, a place for a trial, quotas are waited for too (forge_core.counting), and when all is
+done each definition is marked with what was applied: the chart leaves its hook out where nothing has changed since.
 """
 
 import asyncio
+import hashlib
 import sys
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ import yaml
 from forge_core import logs
 from forge_core.cluster import APPLY_PATCH, Cluster, ClusterError, Raw, Refused
 from forge_core.counting import counted
+from forge_core.names import APPLIED_ANNOTATION
 
 FIELD_MANAGER: Final = "helm"
 """Helm 4 applies a chart's `crds/` server-side at an install, under this name: any other would be in conflict with it
@@ -40,14 +43,22 @@ def read(folder: Path) -> list[Raw]:
     return found
 
 
+def digest(folder: Path) -> str:
+    """Hex digits that stand for the bytes of the folder's `*.yaml`, by name, as the chart's hook counts them."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.yaml")))).hexdigest()
+
+
 def established(definition: Raw) -> bool:
     """Whether the API server serves the definition as it stands: its names are taken, no condition speaks against."""
     conditions = {c["type"]: c["status"] for c in definition.get("status", {}).get("conditions") or []}
     return conditions.get("Established") == "True" and conditions.get("NonStructuralSchema") != "True"
 
 
-async def apply(cluster: Cluster, definition: Raw, deadline: float) -> None:
-    """Apply one and wait until it is established; `deadline` is monotonic. Raises TimeoutError, ClusterError."""
+async def apply(cluster: Cluster, definition: Raw, deadline: float) -> Raw:
+    """Apply one, wait until it is established and return it; `deadline` is monotonic.
+
+    A mark of before is gone then. Raises TimeoutError, ClusterError.
+    """
     path = f"{DEFINITIONS}/{definition['metadata']['name']}"
     # The whole schema is one field to the API server, and it is ours: whoever else wrote it last gives way.
     held = await cluster.patch(path, definition, APPLY_PATCH, fieldManager=FIELD_MANAGER, force="true")
@@ -57,6 +68,33 @@ async def apply(cluster: Cluster, definition: Raw, deadline: float) -> None:
         await asyncio.sleep(0.3)
         held = await cluster.get(path)
     log.info("applied", definition=definition["metadata"]["name"], generation=held["metadata"]["generation"])
+    return held
+
+
+async def mark(cluster: Cluster, definition: Raw, applied: str, generation: int) -> None:
+    """Note on a definition what was applied, and the generation that this made of it. Raises ClusterError.
+
+    Whoever changes it afterwards makes another generation of it.
+    """
+    metadata = definition["metadata"]
+    annotations = metadata.get("annotations", {}) | {APPLIED_ANNOTATION: f"{applied}/{generation}"}
+    marked = definition | {"metadata": metadata | {"annotations": annotations}}
+    path = f"{DEFINITIONS}/{metadata['name']}"
+    await cluster.patch(path, marked, APPLY_PATCH, fieldManager=FIELD_MANAGER, force="true")
+
+
+async def _apply_patiently(cluster: Cluster, definition: Raw, deadline: float) -> Raw:
+    """`apply`, again while the API server is away."""
+    while True:
+        try:
+            return await apply(cluster, definition, deadline)
+        except Refused:
+            raise
+        except ClusterError as error:
+            if time.monotonic() > deadline:
+                raise
+            log.info("waiting for the API server", error=str(error)[:300])
+            await asyncio.sleep(2)
 
 
 async def apply_all(folder: Path, namespace: str = "") -> None:
@@ -64,21 +102,22 @@ async def apply_all(folder: Path, namespace: str = "") -> None:
     definitions = read(folder)
     deadline = time.monotonic() + WAIT_SECONDS
     async with Cluster.connect() as cluster:
-        for definition in definitions:
-            while True:
-                try:
-                    await apply(cluster, definition, deadline)
-                    break
-                except Refused:
-                    raise
-                except ClusterError as error:
-                    if time.monotonic() > deadline:
-                        raise
-                    log.info("waiting for the API server", error=str(error)[:300])
-                    await asyncio.sleep(2)
-            namespaced = definition["spec"]["scope"] == "Namespaced"  # no quota counts what is the whole cluster's
-            if namespace and namespaced and not await counted(cluster, definition, namespace):
-                log.warning("no quota counts it yet", definition=definition["metadata"]["name"])
+        held = [await _apply_patiently(cluster, definition, deadline) for definition in definitions]
+        if namespace and await _all_counted(cluster, definitions, namespace):
+            for definition, known in zip(definitions, held, strict=True):
+                await mark(cluster, definition, digest(folder), known["metadata"]["generation"])
+
+
+async def _all_counted(cluster: Cluster, definitions: list[Raw], namespace: str) -> bool:
+    """Whether quotas count all of them that live in namespaces: none counts what is the whole cluster's."""
+    missing = [
+        definition["metadata"]["name"]
+        for definition in definitions
+        if definition["spec"]["scope"] == "Namespaced" and not await counted(cluster, definition, namespace)
+    ]
+    for name in missing:
+        log.warning("no quota counts it yet", definition=name)
+    return not missing
 
 
 def main(arguments: list[str]) -> int:

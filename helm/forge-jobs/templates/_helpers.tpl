@@ -30,6 +30,26 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{- define "forge.priorityclass" -}}{{ .root.Release.Name }}-{{ .queue }}{{- end -}}
 {{- define "forge.policy" -}}{{ .Release.Name }}-analysisjobs{{- end -}}
 
+{{/* "true" where the cluster's definitions are those of this chart: forge_core.crds marks them with what it applied */}}
+{{- define "forge.crds.current" -}}
+{{- $bytes := "" }}
+{{- $names := list }}
+{{- range $path, $_ := .Files.Glob "crds/*.yaml" }}
+{{- $definition := $.Files.Get $path }}
+{{- $bytes = print $bytes $definition }}
+{{- $names = append $names ($definition | fromYaml).metadata.name }}
+{{- end }}
+{{- $current := true }}
+{{- range $names }}
+{{- $found := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" . }}
+{{- $mark := printf "%s/%d" (sha256sum $bytes) (dig "metadata" "generation" 0 $found | int64) }}
+{{- if ne $mark (dig "metadata" "annotations" "forge-factory.dev/applied" "" $found) }}
+{{- $current = false }}
+{{- end }}
+{{- end }}
+{{- $current }}
+{{- end -}}
+
 {{- define "forge.tenant.label" -}}forge-factory.dev/tenant{{- end -}}
 {{- define "forge.installation.label" -}}forge-factory.dev/installation{{- end -}}
 {{- define "forge.weight.annotation" -}}forge-factory.dev/weight{{- end -}}

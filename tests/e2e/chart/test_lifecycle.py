@@ -4,6 +4,7 @@ It has a name of its own, so that neither operator touches the other's tenants; 
 """
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -49,6 +50,11 @@ def knows_the_field(kubectl: Kubectl) -> bool:
     found = kubectl.server.get(definition("analysisjobs.forge-factory.dev"))
     spec = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return FIELD in spec["properties"]["config"]["properties"]
+
+
+def applied_definitions(release: Release) -> bool:
+    """Whether the last install or upgrade had the hook that applies them."""
+    return "name: forge-crds" in release.helm("get", "hooks")
 
 
 def chart_with_a_new_field(folder: Path) -> Path:
@@ -106,6 +112,24 @@ def test_a_rollback_goes_back_and_keeps_definitions_and_passwords(release: Relea
 def test_the_definitions_are_those_of_the_last_upgrade(release: Release, kubectl: Kubectl) -> None:
     release.upgrade()
     assert not knows_the_field(kubectl)
+
+
+def test_definitions_that_are_there_already_need_no_hook(release: Release) -> None:
+    assert applied_definitions(release)
+    release.upgrade()
+    assert not applied_definitions(release)
+
+
+def test_what_somebody_changed_in_a_definition_is_set_back(release: Release, kubectl: Kubectl) -> None:
+    name, path = "jobqueues.forge-factory.dev", "/spec/versions/0/schema/openAPIV3Schema/description"
+    patch = [{"op": "replace", "path": path, "value": "Changed by hand."}]
+    kubectl.run("patch", "crd", name, "--type=json", "-p", json.dumps(patch))
+    release.upgrade()
+    assert applied_definitions(release)
+    found = kubectl.server.get(definition(name))["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert found["description"] != "Changed by hand."
+    release.upgrade()
+    assert not applied_definitions(release)
 
 
 def test_uninstalling_leaves_definitions_jobs_and_the_databases_password(release: Release, kubectl: Kubectl) -> None:
