@@ -56,8 +56,14 @@ class Release:
 
     def helm(self, verb: str, *arguments: str) -> str:
         """Another of helm's verbs."""
-        place = (f"--kubeconfig={self.kubectl.kubeconfig}", "-n", self.namespace)
-        return helm(verb, self.namespace, *arguments, *place, seconds=500).stdout
+        return helm(verb, self.namespace, *arguments, *self._place(), seconds=500).stdout
+
+    def hooks(self) -> str:
+        """The manifests of all hooks of the last install or upgrade."""
+        return helm("get", "hooks", self.namespace, *self._place()).stdout
+
+    def _place(self) -> tuple[str, ...]:
+        return (f"--kubeconfig={self.kubectl.kubeconfig}", "-n", self.namespace)
 
     def secrets(self) -> dict[str, Any]:
         """All that was generated, by namespace and name."""

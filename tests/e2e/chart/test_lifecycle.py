@@ -54,7 +54,7 @@ def knows_the_field(kubectl: Kubectl) -> bool:
 
 def applied_definitions(release: Release) -> bool:
     """Whether the last install or upgrade had the hook that applies them."""
-    return "name: forge-crds" in release.helm("get", "hooks")
+    return "name: forge-crds" in release.hooks()
 
 
 def chart_with_a_new_field(folder: Path) -> Path:
