@@ -31,8 +31,10 @@ build() { # build NAME ARGUMENT...: docker build's own
   echo "$HOST/$1:$tag" >"$BUILT/$1"
 }
 pull() { docker image inspect "$1" >/dev/null 2>&1 || docker pull -q "$1"; }   # once: without a network builds go on
-server() { # server IMAGE: a public image that runs in the cluster. Docker, which keeps it and may have signed in, pulls it, and
-  pull "$1"   # not each node of each cluster. Built, for of an image of many platforms only this machine's is here to push.
+# server IMAGE: a public image that runs in the cluster. Docker, which keeps it and may have signed in, pulls it, and not each
+# node of each cluster. Built, for of an image of many platforms only this machine's is here to push.
+server() {
+  pull "$1"
   build "${1%%:*}" - <<<"FROM $1"
 }
 

@@ -59,14 +59,12 @@ async def apply(cluster: Cluster, definition: Raw, deadline: float) -> Raw:
 
     A mark of before is gone then. Raises TimeoutError, ClusterError.
     """
-    path = f"{DEFINITIONS}/{definition['metadata']['name']}"
-    # The whole schema is one field to the API server, and it is ours: whoever else wrote it last gives way.
-    held = await cluster.patch(path, definition, APPLY_PATCH, fieldManager=FIELD_MANAGER, force="true")
+    held = await _write(cluster, definition)
     while not established(held):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{definition['metadata']['name']} is applied but not established")
         await asyncio.sleep(0.3)
-        held = await cluster.get(path)
+        held = await cluster.get(_path(definition))
     log.info("applied", definition=definition["metadata"]["name"], generation=held["metadata"]["generation"])
     return held
 
@@ -78,9 +76,16 @@ async def mark(cluster: Cluster, definition: Raw, applied: str, generation: int)
     """
     metadata = definition["metadata"]
     annotations = metadata.get("annotations", {}) | {APPLIED_ANNOTATION: f"{applied}/{generation}"}
-    marked = definition | {"metadata": metadata | {"annotations": annotations}}
-    path = f"{DEFINITIONS}/{metadata['name']}"
-    await cluster.patch(path, marked, APPLY_PATCH, fieldManager=FIELD_MANAGER, force="true")
+    await _write(cluster, definition | {"metadata": metadata | {"annotations": annotations}})
+
+
+async def _write(cluster: Cluster, definition: Raw) -> Raw:
+    # The whole schema is one field to the API server, and it is ours: whoever else wrote it last gives way.
+    return await cluster.patch(_path(definition), definition, APPLY_PATCH, fieldManager=FIELD_MANAGER, force="true")
+
+
+def _path(definition: Raw) -> str:
+    return f"{DEFINITIONS}/{definition['metadata']['name']}"
 
 
 async def _apply_patiently(cluster: Cluster, definition: Raw, deadline: float) -> Raw:
@@ -99,13 +104,13 @@ async def _apply_patiently(cluster: Cluster, definition: Raw, deadline: float) -
 
 async def apply_all(folder: Path, namespace: str = "") -> None:
     """Apply every definition, again while the API server is away. Raises TimeoutError, ClusterError, ValueError."""
-    definitions = read(folder)
+    definitions, applied = read(folder), digest(folder)
     deadline = time.monotonic() + WAIT_SECONDS
     async with Cluster.connect() as cluster:
         held = [await _apply_patiently(cluster, definition, deadline) for definition in definitions]
         if namespace and await _all_counted(cluster, definitions, namespace):
             for definition, known in zip(definitions, held, strict=True):
-                await mark(cluster, definition, digest(folder), known["metadata"]["generation"])
+                await mark(cluster, definition, applied, known["metadata"]["generation"])
 
 
 async def _all_counted(cluster: Cluster, definitions: list[Raw], namespace: str) -> bool:

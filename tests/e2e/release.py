@@ -48,10 +48,9 @@ class Release:
 
     def upgrade(self, chart: Path = CHART, *more: str) -> None:
         """Install or upgrade it and wait until it is ready."""
-        helm(
-            "upgrade", "--install", self.namespace, str(chart), f"--kubeconfig={self.kubectl.kubeconfig}",
-            "-n", self.namespace, "--create-namespace", f"--values={LOCAL / 'images.yaml'}", f"--values={self.values}",
-            "--wait", "--timeout=8m", *more, seconds=500,
+        self.helm(
+            "upgrade", str(chart), "--install", "--create-namespace", f"--values={LOCAL / 'images.yaml'}",
+            f"--values={self.values}", "--wait", "--timeout=8m", *more,
         )  # fmt: skip
 
     def helm(self, verb: str, *arguments: str) -> str:

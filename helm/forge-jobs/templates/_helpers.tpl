@@ -39,11 +39,12 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{- $bytes = print $bytes $definition }}
 {{- $names = append $names ($definition | fromYaml).metadata.name }}
 {{- end }}
+{{- $digest := sha256sum $bytes }}
 {{- $current := true }}
 {{- range $names }}
 {{- $found := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" . }}
-{{- $mark := printf "%s/%d" (sha256sum $bytes) (dig "metadata" "generation" 0 $found | int64) }}
-{{- if ne $mark (dig "metadata" "annotations" "forge-factory.dev/applied" "" $found) }}
+{{- $mark := printf "%s/%d" $digest (dig "metadata" "generation" 0 $found | int64) }}
+{{- if ne $mark (dig "metadata" "annotations" (include "forge.applied.annotation" $) "" $found) }}
 {{- $current = false }}
 {{- end }}
 {{- end }}
@@ -54,6 +55,7 @@ Namespaced names are fixed: a namespace holds one installation. Cluster-wide one
 {{- define "forge.installation.label" -}}forge-factory.dev/installation{{- end -}}
 {{- define "forge.weight.annotation" -}}forge-factory.dev/weight{{- end -}}
 {{- define "forge.maxrunning.annotation" -}}forge-factory.dev/max-running{{- end -}}
+{{- define "forge.applied.annotation" -}}forge-factory.dev/applied{{- end -}}
 
 {{/* the system tenant: its namespace, and all tenants with it */}}
 {{- define "forge.system.namespace" -}}
