@@ -67,7 +67,13 @@ def test_a_job_is_explained_from_its_gate_to_its_pod_in_the_words_of_its_status(
     assert explained("c")["line"]["length"] == 3
 
     kubectl.server.patch(job_queues(queue), {"spec": {"paused": False}})
-    found = told(explained, status_message, "c", "2 of 2 running")
+    told(explained, status_message, "c", "2 of 2 running")
+
+    def alone() -> dict[str, Any] | None:
+        found = explained("c")
+        return found if found["line"]["length"] == 1 else None
+
+    found = wait_until(alone, 60, "the two that run have left the line, by statuses of their own")
     assert (found["line"]["position"], found["line"]["length"], found["line"]["expectedStart"]) == (1, 1, None)
     assert [step["name"] for step in found["chain"] if step["verdict"] == "holds"] == ["concurrency"]
 
